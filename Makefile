@@ -1,0 +1,80 @@
+# The few commands of this repository. `make` alone lists them.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+DENY_VERSION := 0.20.2
+DENY := $(TARGET)/tools/bin/cargo-deny
+
+# Tests start real servers on loopback addresses; more at a time only makes them wait for each other.
+export RUST_TEST_THREADS ?= 4
+
+.PHONY: help
+help: ## Lists these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: up
+up: servers ## Builds, starts examples/cart.yaml and shows it; Ctrl-C stops it
+	cargo build --release --locked --package redoubt-cli
+	@$(TARGET)/release/redoubt up -f examples/cart.yaml
+
+.PHONY: test
+test: servers clients ## Runs every test
+	cargo test --workspace --locked --no-fail-fast
+
+.PHONY: test-versions
+test-versions: servers ## Runs the core of the tests on Redis 6.2 and 8.0, Valkey 8.1 and 9.1
+	@.ci/install curl unzip
+	@mkdir -p $(TARGET) && cargo xtask servers >$(TARGET)/servers.tsv
+	@failed=; while IFS=$$'\t' read -r name path version; do \
+	    echo "== $$name ($$version)"; \
+	    REDOUBT_TEST_SERVER=$$path cargo test --locked -p redoubt-redis -p redoubt-serverconf -p redoubt-agent </dev/null && \
+	    REDOUBT_REDIS_SERVER=$$path cargo test --locked -p redoubt-cli --test e2e -- $(CORE) </dev/null || failed+=" $$name"; \
+	done <$(TARGET)/servers.tsv; \
+	[ -z "$$failed" ] || { echo "failed on:$$failed" >&2; exit 1; }
+
+# What has to hold on every server: data, deaths, hand-over, outage.
+CORE := $(addprefix promises::,data death handover outage)
+
+.PHONY: lint
+lint: compiler $(DENY) ## Checks format, lints, licenses and banned crates; warnings are errors
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- --deny warnings
+	$(DENY) --locked check bans licenses sources
+
+# A cargo-deny that is installed already serves as well. It runs for a second, so it is built without optimisation.
+$(DENY):
+	@mkdir -p $(@D)
+	if command -v cargo-deny >/dev/null; then \
+	    ln -s "$$(command -v cargo-deny)" $@; \
+	else \
+	    cargo install --locked --debug --root $(TARGET)/tools cargo-deny --version $(DENY_VERSION); \
+	fi
+
+.PHONY: bench-agent
+bench-agent: servers ## Measures a scrape and the agent at rest, beside prometheus-redis-exporter
+	@.ci/install prometheus-redis-exporter
+	cargo bench --locked --package redoubt-cli --bench agent
+
+.PHONY: bench-failover
+bench-failover: servers ## Measures write gaps of failovers beside plain Sentinel: medians of ROUNDS (10)
+	cargo bench --locked --package redoubt-cli --bench failover -- --rounds $(or $(ROUNDS),10)
+
+.PHONY: generate
+generate: ## Writes the files made from the types: schema and field reference
+	cargo xtask generate
+
+.PHONY: servers
+servers: compiler
+	@.ci/install redis-server redis-sentinel redis-cli
+
+# redis-py and ioredis, for the tests that ride with them.
+.PHONY: clients
+clients:
+	@.ci/install pip3 npm
+	@crates/cli/tests/clients/install $(TARGET)/clients
+
+.PHONY: compiler
+compiler:
+	@.ci/install cc

@@ -1,0 +1,10 @@
+//! Who may start as what: decided from what was gathered, before a server runs.
+//!
+//! The rule behind all of it: nobody ever starts as an empty or outdated master over live data. [`decide`] is pure;
+//! [`gather`] asks the Sentinels and the other agents.
+
+mod decide;
+mod gather;
+
+pub(crate) use decide::{Decision, Election, SentinelAnswer, Survey, decide};
+pub(crate) use gather::gather;

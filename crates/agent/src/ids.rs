@@ -1,0 +1,43 @@
+//! Ids that follow an event through logs, events and status.
+
+use std::fmt::Write as _;
+
+use rand::RngExt as _;
+use redoubt_wire::failover::Cause;
+
+/// Id of a change of master: 12 hex digits.
+pub(crate) fn failover() -> String {
+    hex(6)
+}
+
+/// Id of one life of an agent: 16 hex digits.
+pub(crate) fn incarnation() -> String {
+    hex(8)
+}
+
+/// Id of a data set: 32 hex digits.
+pub(crate) fn data_set() -> String {
+    hex(16)
+}
+
+fn hex(bytes: usize) -> String {
+    let mut random = rand::rng();
+    (0..bytes).fold(String::with_capacity(bytes * 2), |mut text, _| {
+        let _ = write!(text, "{:02x}", random.random::<u8>());
+        text
+    })
+}
+
+/// The cause as people and metrics read it.
+pub(crate) fn word(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Crash => "crash",
+        Cause::Hang => "hang",
+        Cause::Switchover => "switchover",
+        Cause::Stop => "stop",
+        Cause::Return => "return",
+        Cause::Rescue => "rescue",
+        Cause::Outage => "outage",
+        Cause::Sentinel => "sentinel",
+    }
+}

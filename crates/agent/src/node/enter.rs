@@ -1,0 +1,155 @@
+//! Before the server runs: survey, decide, and wait until somebody may lead.
+
+use std::time::{Duration, Instant};
+
+use redoubt_election::Verdict;
+use redoubt_wire::{
+    failover::Cause,
+    state::{Phase, Record},
+};
+
+use super::{Node, Role};
+use crate::{
+    boot::{Decision, Election, decide, gather},
+    fault::Fault,
+    http::Command,
+    inbox::Event,
+    record::{self, Held},
+};
+
+/// Others that start at the same moment are ready within some tens of milliseconds.
+const FIRST_LOOK: Duration = Duration::from_millis(20);
+/// A master that is found takes the next survey; nobody else says that it is there.
+const SLOWEST_LOOK: Duration = Duration::from_millis(500);
+
+impl Node {
+    /// Waits until this node may start, and as what. `None`: it was asked to stop.
+    pub(super) async fn enter(&mut self) -> Option<Role> {
+        let began = Instant::now();
+        let mut pause = FIRST_LOOK;
+        let mut told = String::new();
+        loop {
+            let own = match self.own_record() {
+                Ok(own) => own,
+                Err(fault) => {
+                    self.tell_waiting(&mut told, fault.to_string(), None);
+                    if self.rest(SLOWEST_LOOK).await {
+                        return None;
+                    }
+                    continue;
+                }
+            };
+            self.agent.shared.update_node(|node| {
+                node.record.clone_from(&own);
+                node.record_known = true;
+            });
+            let survey = gather(
+                &self.agent.set,
+                &self.me.name,
+                &self.agent.sentinels,
+                &self.agent.peers,
+                own,
+                began.elapsed(),
+            )
+            .await;
+            self.durable.heard_survey(&survey);
+            match decide(&self.agent.set, &survey) {
+                Decision::Follow(master) => {
+                    return Some(Role {
+                        follow: Some(master),
+                        new_data_set: false,
+                        elect: false,
+                        joined: false,
+                    });
+                }
+                Decision::Lead { new_data_set, why } => {
+                    self.agent.shared.notice("Leads", format!("starts as master: {why}"), false);
+                    return Some(Role { follow: None, new_data_set, elect: false, joined: true });
+                }
+                Decision::Elect(Election::ForMe { named }) => {
+                    return Some(Role {
+                        follow: Some(named),
+                        new_data_set: false,
+                        elect: true,
+                        joined: false,
+                    });
+                }
+                Decision::Elect(Election::AwayFromMe) => {
+                    let server = self.me.server.clone();
+                    let report = self.change_master(self.request(Cause::Return, server, None)).await;
+                    if let Verdict::RetryAfter { after, .. } = report.verdict {
+                        pause = after;
+                    }
+                }
+                Decision::Wait { why, until } => {
+                    self.tell_waiting(
+                        &mut told,
+                        why,
+                        until.map(|until| until.saturating_sub(began.elapsed())),
+                    );
+                }
+            }
+            if self.rest(pause).await {
+                return None;
+            }
+            pause = (pause * 2).min(SLOWEST_LOOK);
+        }
+    }
+
+    /// What the files of this node hold.
+    fn own_record(&mut self) -> Result<Option<Record>, Fault> {
+        let files = self.files()?;
+        let record = self.durable.reload(files.held)?;
+        if record.is_some() || files.held == Held::Nothing || !record::has_data(&self.agent.args.data) {
+            return Ok(record);
+        }
+        // Data from elsewhere, or of a server that died in its first moment: nothing it could be compared by.
+        Ok(self.durable.found(&self.me.name))
+    }
+
+    /// Says once why this node waits; again only when the reason is another.
+    fn tell_waiting(&self, told: &mut String, why: String, left: Option<Duration>) {
+        if *told == why {
+            return;
+        }
+        told.clone_from(&why);
+        tracing::info!("waits: {why}");
+        let until = left.and_then(|left| jiff::Timestamp::now().checked_add(left).ok());
+        self.set_phase(Phase::Waiting { why, until });
+    }
+
+    /// Lets time pass without a server; true when asked to stop. News from a Sentinel or a new configuration ends
+    /// the rest early.
+    pub(super) async fn rest(&mut self, pause: Duration) -> bool {
+        let until = tokio::time::Instant::now() + pause;
+        loop {
+            let event = tokio::select! {
+                event = self.agent.inbox.next() => event,
+                () = tokio::time::sleep_until(until) => return false,
+            };
+            match event {
+                Event::Terminate | Event::Command(Command::Stop { .. }) => {
+                    self.set_phase(Phase::Stopping);
+                    return true;
+                }
+                Event::Command(command) => command.refuse(
+                    "this node's server is not running",
+                    "look at `redoubt status` for what it waits for, and ask again when it runs",
+                ),
+                // Without a server there is nothing to hand down: an agent that waits is simply started again.
+                Event::Succeed => {}
+                Event::Settings => {
+                    if let Some(new) = self.agent.reload_settings() {
+                        self.adopt(&new);
+                    }
+                    return false;
+                }
+                Event::Sentinel(heard) => {
+                    if self.hear(&heard) {
+                        return false;
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Stopping a server so that nothing is lost, and handing the mastership over.
+
+use std::time::Duration;
+
+use redoubt_supervise::Exit;
+use redoubt_wire::{
+    failover::{Cause, Failover},
+    requests::Refusal,
+    state::{Phase, Replication},
+};
+
+use super::{Node, serve::Watchman};
+use crate::{record::has_snapshot, server::Server};
+
+/// Of the grace period, this much is kept for ending the server by force and for saying good-bye.
+const RESERVE: Duration = Duration::from_secs(1);
+
+impl Node {
+    /// Hands over if this is the master, then stops the server.
+    pub(super) async fn leave(&mut self, server: &mut Server, watchman: &mut Watchman, hand_over: bool) {
+        let began = tokio::time::Instant::now();
+        let grace = Duration::from_millis(self.agent.set.grace_period_ms).saturating_sub(RESERVE);
+        self.set_phase(Phase::Stopping);
+        self.look(server, watchman).await;
+        if hand_over && watchman.leads() && self.could_hand_over() {
+            let handing_over = self.switchover(server, watchman, None, Cause::Stop, None);
+            match tokio::time::timeout(grace / 2, handing_over).await {
+                Ok(Ok(_)) => {}
+                Ok(Err(refusal)) => self.agent.shared.notice(
+                    "HandOverFailed",
+                    format!("stops without a hand-over: {}", refusal.error),
+                    true,
+                ),
+                Err(_) => self.agent.shared.notice(
+                    "HandOverFailed",
+                    "stops without a hand-over: no time left",
+                    true,
+                ),
+            }
+        }
+        if let Err(error) = self.durable.keep() {
+            tracing::warn!(%error, "the record is older than the data");
+        }
+        let exit = self.stop_server(server, watchman, grace.saturating_sub(began.elapsed())).await;
+        self.agent.shared.update(|state| state.server_pid = None);
+        tracing::info!(%exit, "the server is stopped");
+    }
+
+    /// Stops a server that was never in sync: its files stay as they are.
+    pub(super) async fn leave_stranded(&mut self, server: &mut Server) {
+        let why =
+            "the master it was to follow is gone: its data is compared with the others' before anybody leads";
+        self.agent.shared.notice("Stranded", why, true);
+        if let Ok(connection) = server.connection().await
+            && let Err(error) = connection.shutdown(false).await
+        {
+            tracing::debug!(%error, "SHUTDOWN NOSAVE was refused");
+        }
+        server.child().stop(RESERVE).await;
+        self.agent.shared.update(|state| state.server_pid = None);
+    }
+
+    /// Never saves an empty data set over a snapshot that may hold something.
+    async fn stop_server(&self, server: &mut Server, watchman: &Watchman, grace: Duration) -> Exit {
+        if has_snapshot(&self.agent.args.data)
+            && watchman.seen.as_ref().is_some_and(|seen| seen.live.keys == 0)
+            && let Ok(connection) = server.connection().await
+            && let Err(error) = connection.shutdown(false).await
+        {
+            tracing::warn!(%error, "SHUTDOWN NOSAVE was refused; the server is stopped by a signal");
+        }
+        server.stop(grace).await
+    }
+
+    fn could_hand_over(&self) -> bool {
+        self.agent.set.sentinel().is_some() && self.agent.set.nodes.len() > 1
+    }
+
+    /// Hands the mastership over, to `to` or to the best.
+    pub(super) async fn switchover(
+        &mut self,
+        server: &mut Server,
+        watchman: &mut Watchman,
+        to: Option<String>,
+        cause: Cause,
+        id: Option<String>,
+    ) -> Result<Failover, Refusal> {
+        self.look(server, watchman).await;
+        self.may_switch(watchman, to.as_deref())?;
+        let mut request = self.request(cause, self.me.server.clone(), to);
+        if let Some(id) = id {
+            request.id = id;
+        }
+        let report = tokio::select! {
+            report = redoubt_election::change_master(&self.context, request) => report,
+            exit = server.ended() => {
+                return Err(refusal(&format!("the server ended during the hand-over: {exit}"), "its agent has another node elected"));
+            }
+        };
+        self.durable.heard_epoch(report.failover.epoch.unwrap_or(0));
+        self.remember(&report);
+        self.look(server, watchman).await;
+        match report.verdict.why() {
+            None => Ok(report.failover),
+            Some(why) => Err(refusal(why, "nothing is lost; look at `redoubt status` and ask again")),
+        }
+    }
+
+    /// What can be known to be wrong before anything is begun.
+    fn may_switch(&self, watchman: &Watchman, to: Option<&str>) -> Result<(), Refusal> {
+        let me = &self.me.name;
+        let Some(Replication::Master { replicas }) = watchman.seen.as_ref().map(|seen| &seen.replication)
+        else {
+            return Err(refusal(
+                &format!("{me} is not the master"),
+                "ask the node that is; `redoubt status` names it",
+            ));
+        };
+        if !self.could_hand_over() {
+            return Err(refusal(
+                "there is no other node to hand over to",
+                "raise spec.replicas in mode Sentinel",
+            ));
+        }
+        let Some(to) = to else { return Ok(()) };
+        if to == me {
+            return Err(refusal(&format!("{to} is the master already"), "name another node, or none"));
+        }
+        let Some(node) = self.agent.set.node(to) else {
+            let nodes: Vec<_> = self.agent.set.nodes.iter().map(|node| node.name.as_str()).collect();
+            return Err(refusal(
+                &format!("there is no node {to}"),
+                &format!("the nodes are {}", nodes.join(", ")),
+            ));
+        };
+        if replicas.contains(&node.server) {
+            return Ok(());
+        }
+        Err(refusal(
+            &format!("{to} is not in sync with the master {me}, or down"),
+            "wait until `redoubt status` shows it ready, or name another node",
+        ))
+    }
+}
+
+pub(super) fn refusal(error: &str, next: &str) -> Refusal {
+    Refusal { error: error.to_owned(), next: next.to_owned() }
+}

@@ -1,0 +1,223 @@
+//! Looking at the own server: what it is, how far its data goes, whether it hangs.
+
+use std::time::{Duration, Instant};
+
+use redoubt_redis::{
+    Error,
+    info::{Info, NodeRole},
+};
+use redoubt_wire::state::{Live, Phase, Replication};
+
+use super::{LastSeen, Node, hang::Look, serve::Watchman};
+use crate::{agent::ANSWER, server::Server};
+
+/// What a server said of itself.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Seen {
+    pub(super) replication: Replication,
+    pub(super) replid: String,
+    pub(super) previous: Option<(String, u64)>,
+    pub(super) offset: u64,
+    pub(super) loading: bool,
+    /// An append-only file is being written anew.
+    pub(super) rewriting: bool,
+    pub(super) aof_enabled: bool,
+    pub(super) version: Option<String>,
+    pub(super) live: Live,
+}
+
+impl Seen {
+    /// Nothing is about to change by itself.
+    pub(super) fn settled(&self) -> bool {
+        !self.loading && self.link_up()
+    }
+
+    /// A replica whose master answers, be it in the middle of a copy.
+    pub(super) fn is_connected(&self) -> bool {
+        match &self.replication {
+            Replication::Master { .. } => true,
+            Replication::Replica { link_up, syncing, .. } => *link_up || *syncing,
+        }
+    }
+
+    /// A master, or a replica that is in sync.
+    pub(super) fn link_up(&self) -> bool {
+        match &self.replication {
+            Replication::Master { .. } => true,
+            Replication::Replica { link_up, syncing, .. } => *link_up && !syncing,
+        }
+    }
+
+    fn read(info: &Info) -> Option<Self> {
+        let replication = info.replication().ok()?;
+        let persistence = info.persistence();
+        let offset = replication.offset();
+        let previous = replication
+            .master_replid2
+            .clone()
+            .filter(|replid| replid.bytes().any(|digit| digit != b'0'))
+            .zip(replication.second_repl_offset);
+        let place = match replication.role {
+            NodeRole::Master => {
+                let online = replication.replicas.iter().filter(|replica| replica.is_online());
+                Replication::Master { replicas: online.map(|replica| replica.endpoint.clone()).collect() }
+            }
+            NodeRole::Replica => Replication::Replica {
+                master: replication.master.clone()?,
+                link_up: replication.link_up.unwrap_or(false),
+                syncing: replication.syncing.unwrap_or(false),
+            },
+        };
+        Some(Self {
+            replication: place,
+            replid: replication.master_replid,
+            previous,
+            offset,
+            loading: persistence.loading.unwrap_or(false),
+            rewriting: persistence.aof_rewrite_in_progress.unwrap_or(false)
+                || persistence.aof_rewrite_scheduled.unwrap_or(false),
+            aof_enabled: persistence.aof_enabled.unwrap_or(false),
+            version: info.version().map(|version| version.to_string()),
+            live: live(info, offset, replication.last_io_s),
+        })
+    }
+}
+
+/// What changes all the time.
+pub(crate) fn live(info: &Info, offset: u64, last_io_s: Option<u64>) -> Live {
+    let stats = info.stats();
+    Live {
+        offset,
+        last_io_s,
+        used_memory: info.memory().used.unwrap_or(0),
+        keys: info.keys(),
+        clients: info.clients().connected.unwrap_or(0),
+        ops_per_s: stats.ops_per_s.unwrap_or(0),
+        full_syncs: stats.sync_full.unwrap_or(0),
+    }
+}
+
+/// A server that is alive answers INFO within this, also on a machine that is busy.
+const LEAST_PATIENCE: Duration = Duration::from_millis(100);
+
+/// What came of asking.
+enum Answer {
+    Seen(Box<Seen>),
+    /// It lives, and has no time: a script runs.
+    Busy,
+    Silent(String),
+}
+
+impl Node {
+    /// Looks at the server and lets everybody know what changed.
+    pub(super) async fn look(&mut self, server: &mut Server, watchman: &mut Watchman) {
+        let answer = ask_within(server, watchman.hang.left().clamp(LEAST_PATIENCE, ANSWER)).await;
+        let look = Look {
+            at: Instant::now(),
+            answered: !matches!(answer, Answer::Silent(_)),
+            cpu: server.child().vitals().map(|vitals| vitals.cpu_time),
+        };
+        if watchman.hang.hangs(look) && !watchman.hung {
+            self.end_hanging(server, watchman);
+        }
+        watchman.fresh = matches!(answer, Answer::Seen(_));
+        match answer {
+            Answer::Seen(seen) => self.take_in(server, watchman, *seen),
+            Answer::Busy => {}
+            Answer::Silent(error) if watchman.seen.is_none() => tracing::trace!(%error, "no answer yet"),
+            Answer::Silent(error) => tracing::debug!(%error, "the server did not answer"),
+        }
+    }
+
+    fn end_hanging(&self, server: &Server, watchman: &mut Watchman) {
+        watchman.hung = true;
+        self.agent.metrics.own().server_hung();
+        let message = format!(
+            "the server has answered nothing and done nothing for {:?} (hangLimit): it is ended, so that it cannot wake up and acknowledge writes",
+            watchman.hang.silent_for()
+        );
+        self.agent.shared.notice("ServerHangs", message, true);
+        if let Err(error) = server.child().kill() {
+            tracing::error!(%error, "the hanging server cannot be ended");
+        }
+    }
+
+    fn take_in(&mut self, server: &Server, watchman: &mut Watchman, seen: Seen) {
+        let now = self.agent.clock.now();
+        let master = matches!(seen.replication, Replication::Master { .. });
+        let alone = matches!(&seen.replication, Replication::Master { replicas } if replicas.is_empty());
+        watchman.alone_since = alone.then(|| watchman.alone_since.unwrap_or(now));
+        if !seen.loading && watchman.joined {
+            self.last_seen = Some(LastSeen { master, offset: seen.offset, replid: seen.replid.clone() });
+            self.durable.saw(&seen);
+        }
+        let ready = self.is_ready(&seen);
+        let pid = server.pid();
+        self.agent.shared.update(|state| {
+            state.server_pid = Some(pid);
+            state.server_version.clone_from(&seen.version);
+        });
+        let record = self.durable.record().cloned();
+        let joined = watchman.joined;
+        self.agent.shared.update_node(|node| {
+            if !matches!(node.phase, Phase::Stopping) {
+                node.phase = if seen.loading { Phase::Loading } else { Phase::Running };
+            }
+            node.replication = Some(seen.replication.clone());
+            node.ready = ready;
+            node.joined = joined;
+            node.record = record;
+            node.record_known = true;
+            node.live = Some(seen.live.clone());
+        });
+        watchman.seen = Some(seen);
+        self.keep_record(watchman);
+    }
+
+    /// A full disk is no reason to end a server that serves; the record is older than the data until there is room.
+    pub(super) fn keep_record(&mut self, watchman: &mut Watchman) {
+        match self.durable.keep() {
+            Ok(()) => watchman.record_fault = None,
+            Err(fault) => {
+                let told = fault.to_string();
+                if watchman.record_fault.as_ref() != Some(&told) {
+                    self.agent.shared.notice("RecordFault", told.as_str(), true);
+                    watchman.record_fault = Some(told);
+                }
+            }
+        }
+    }
+
+    /// A replica is ready in sync; a master unless a Sentinel majority names another.
+    fn is_ready(&self, seen: &Seen) -> bool {
+        let named = self.views.named();
+        !seen.loading
+            && match &seen.replication {
+                Replication::Master { .. } => named.is_none_or(|named| *named == self.me.server),
+                Replication::Replica { .. } => seen.link_up(),
+            }
+    }
+}
+
+/// Never waits longer than it takes to call the server hanging.
+async fn ask_within(server: &mut Server, patience: Duration) -> Answer {
+    let silent = |peer: String| Answer::Silent(format!("{peer} said nothing within {patience:?}"));
+    let peer = server.endpoint().to_string();
+    tokio::time::timeout(patience, ask(server)).await.unwrap_or_else(|_| silent(peer))
+}
+
+async fn ask(server: &mut Server) -> Answer {
+    let connection = match server.connection().await {
+        Ok(connection) => connection,
+        Err(Error::Server { code, .. }) if code == "BUSY" => return Answer::Busy,
+        Err(error) => return Answer::Silent(error.to_string()),
+    };
+    match connection.info(None).await {
+        Ok(info) => match Seen::read(&info) {
+            Some(seen) => Answer::Seen(Box::new(seen)),
+            None => Answer::Busy,
+        },
+        Err(Error::Server { .. }) => Answer::Busy,
+        Err(error) => Answer::Silent(error.to_string()),
+    }
+}

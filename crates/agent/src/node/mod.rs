@@ -1,0 +1,142 @@
+//! The life of a data node: decide who it may be, start its server, look after it, mourn it, begin again.
+
+mod actions;
+mod durable;
+mod enter;
+mod files;
+mod hang;
+mod lead;
+mod leave;
+mod look;
+mod reconfigure;
+mod serve;
+mod start;
+mod succeed;
+
+use std::{sync::Arc, time::Duration};
+
+use redoubt_election::{Context, SentinelViews, watch};
+use redoubt_redis::{Endpoint, version::ServerVersion};
+use redoubt_wire::{
+    config::{NodeEntry, SetConfig},
+    state::Phase,
+};
+
+use self::{durable::Durable, serve::After};
+use crate::{agent::Agent, backoff::Backoff, fault::Fault, server};
+
+/// A server that ends at once is started again after this pause at first, and at most after [`SLOWEST_RESTART`].
+const FIRST_RESTART: Duration = Duration::from_millis(50);
+const SLOWEST_RESTART: Duration = Duration::from_secs(15);
+
+/// A data node.
+pub(crate) struct Node {
+    agent: Agent,
+    me: NodeEntry,
+    context: Context,
+    views: SentinelViews,
+    durable: Durable,
+    /// Of the server's binary.
+    version: ServerVersion,
+    /// What the server was, when it was last seen.
+    last_seen: Option<LastSeen>,
+}
+
+/// What the server was when it was last seen.
+#[derive(Debug, Clone)]
+struct LastSeen {
+    master: bool,
+    offset: u64,
+    replid: String,
+}
+
+/// What a server is started as.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Role {
+    /// Whom it follows; nobody: it leads.
+    follow: Option<Endpoint>,
+    /// It begins a data set.
+    new_data_set: bool,
+    /// It holds the most advanced data and is to be voted for once it has loaded.
+    elect: bool,
+    /// It runs already, and has been in sync.
+    joined: bool,
+}
+
+/// Lives until it is asked to stop.
+pub(crate) async fn run(agent: Agent) -> Result<(), Fault> {
+    let version = server::version(&agent.args.server_binary).await?;
+    redoubt_serverconf::sweep(&agent.args.data).await;
+    let mut node = Node::new(agent, version)?;
+    let mut backoff = Backoff::new(FIRST_RESTART, SLOWEST_RESTART);
+    let mut inherited = node.inherit()?;
+    loop {
+        let (role, started) = if let Some(server) = inherited.take() {
+            (Role { joined: node.durable.is_joined(), ..Role::default() }, Ok(server))
+        } else {
+            let Some(role) = node.enter().await else { return Ok(()) };
+            let started = node.start(&role).await;
+            (role, started)
+        };
+        let failed = match started {
+            Ok(mut server) => match node.serve(&mut server, &role).await {
+                After::Stopped => return Ok(()),
+                After::Again => continue,
+                After::Succeed => {
+                    inherited = node.hand_down(server).await;
+                    continue;
+                }
+                After::Ended { how, hung } => {
+                    node.mourn(&how, hung).await;
+                    how
+                }
+            },
+            Err(fault) => {
+                node.agent.shared.notice("StartFailed", fault.to_string(), true);
+                fault.to_string()
+            }
+        };
+        node.set_phase(Phase::Backoff { why: failed });
+        if node.rest(backoff.pause(std::time::Instant::now())).await {
+            return Ok(());
+        }
+    }
+}
+
+impl Node {
+    fn new(agent: Agent, version: ServerVersion) -> Result<Self, Fault> {
+        let name = &agent.args.name;
+        let me = agent.set.node(name).cloned().ok_or_else(|| Fault::NotInSet { name: name.clone() })?;
+        let context =
+            Context::new(Arc::clone(&agent.set), name.clone(), agent.nodes.clone(), agent.sentinels.clone());
+        let durable = Durable::new(agent.args.data.clone());
+        let views = SentinelViews::new(sentinel_names(&agent.set));
+        let mut node = Self { agent, me, context, views, durable, version, last_seen: None };
+        node.listen();
+        Ok(node)
+    }
+
+    /// Listens to the Sentinels of the configuration in force.
+    fn listen(&mut self) {
+        self.agent.inbox.sentinels =
+            self.agent.set.sentinel().map(|config| watch(config, &self.agent.sentinels));
+        self.views.retain(&sentinel_names(&self.agent.set));
+        self.context = self.context.with_set(Arc::clone(&self.agent.set));
+    }
+
+    fn set_phase(&self, phase: Phase) {
+        self.agent.shared.update_node(|node| {
+            if phase != Phase::Running {
+                node.ready = false;
+            }
+            if !matches!(phase, Phase::Running | Phase::Stopping) {
+                node.replication = None;
+            }
+            node.phase = phase;
+        });
+    }
+}
+
+fn sentinel_names(set: &SetConfig) -> Vec<String> {
+    set.sentinel().into_iter().flat_map(|config| &config.sentinels).map(|entry| entry.name.clone()).collect()
+}

@@ -1,0 +1,26 @@
+//! The resources people write: types, defaults, validation. No I/O.
+//!
+//! The way of a resource: text becomes a [`Redis`] ([`parse`]), which becomes a [`CheckedRedis`] ([`check`]);
+//! [`read`] goes the whole way for all the files of a command at once. Every step reports all that is wrong, with
+//! the path of the field, never only the first.
+
+mod batch;
+mod check;
+mod checked;
+mod defaults;
+mod finding;
+pub mod raw;
+mod schema;
+mod secret;
+mod status;
+mod text;
+
+pub use batch::{Accepted, Batch, Source, duplicates, read};
+pub use check::{check, check_secret};
+pub use checked::*;
+pub use finding::{Fault, Finding, Place, Warning};
+pub use raw::{API_VERSION, KIND, Metadata, PAUSED, RESTARTED_AT, Redis, RedisSpec};
+pub use schema::schema;
+pub use secret::{CheckedSecret, PASSWORD_KEY, Secret};
+pub use status::*;
+pub use text::{Document, Resource, parse};

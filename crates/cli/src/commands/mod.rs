@@ -1,0 +1,12 @@
+//! What each command does. Printing is in [`crate::print`].
+
+pub(crate) mod about;
+pub(crate) mod connection;
+pub(crate) mod drill;
+pub(crate) mod logs;
+pub(crate) mod redis_cli;
+pub(crate) mod resources;
+pub(crate) mod status;
+pub(crate) mod switchover;
+pub(crate) mod up;
+pub(crate) mod validate;

@@ -1,0 +1,82 @@
+//! `redoubt status`.
+
+use jiff::Timestamp;
+use redoubt_api::{ConditionStatus, ConditionType};
+use redoubt_local::Local;
+use serde::Serialize;
+
+use crate::{
+    args::{StatusArgs, StatusForm},
+    failure::{Code, Failure},
+    observe, print,
+    report::Report,
+    runtime, say,
+};
+
+/// Shows how one Redis is, or all of them.
+pub(crate) fn run(args: &StatusArgs) -> Result<(), Failure> {
+    let local = Local::open(&args.state.state_dir)?;
+    if let Some(name) = &args.name {
+        let report = runtime::small(observe::report(&local, name))?;
+        one(&report, args.output)?;
+        return verdict(args.ready, std::slice::from_ref(&report));
+    }
+    let reports = runtime::small(observe::reports(&local))?;
+    several(&reports, args.output)?;
+    verdict(args.ready, &reports)
+}
+
+fn one(report: &Report, form: StatusForm) -> Result<(), Failure> {
+    match form {
+        StatusForm::Text | StatusForm::Wide => {
+            let wide = form == StatusForm::Wide;
+            say::data(&print::report::text(report, Timestamp::now(), wide))
+        }
+        StatusForm::Json => say::data(&json(report)?),
+        StatusForm::Yaml => say::data(&yaml(report)?),
+    }
+}
+
+fn several(reports: &[Report], form: StatusForm) -> Result<(), Failure> {
+    match form {
+        StatusForm::Text if reports.is_empty() => {
+            say::hint("there is no Redis yet; `redoubt up -f FILE` makes one");
+            Ok(())
+        }
+        StatusForm::Text => say::data(&print::report::list(reports)),
+        StatusForm::Wide => {
+            let texts: Vec<_> =
+                reports.iter().map(|report| print::report::text(report, Timestamp::now(), true)).collect();
+            say::data(&texts.join("\n"))
+        }
+        StatusForm::Json => say::data(&json(reports)?),
+        StatusForm::Yaml => say::data(&yaml(reports)?),
+    }
+}
+
+/// With `--ready`, scripts read the answer from the exit code.
+fn verdict(asked: bool, reports: &[Report]) -> Result<(), Failure> {
+    let unready: Vec<_> =
+        reports.iter().filter(|report| !is_ready(report)).map(|report| report.name.as_str()).collect();
+    if !asked || unready.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new(Code::NotHealthy, format_args!("not Ready: {}", unready.join(", "))))
+}
+
+/// The condition `Ready` is true.
+pub(crate) fn is_ready(report: &Report) -> bool {
+    let ready = report.status.conditions.iter().find(|condition| condition.kind == ConditionType::Ready);
+    ready.is_some_and(|condition| condition.status == ConditionStatus::True)
+}
+
+fn json(data: &(impl Serialize + ?Sized)) -> Result<String, Failure> {
+    let text = serde_json::to_string_pretty(data).map_err(|error| Failure::new(Code::Failed, error))?;
+    Ok(text + "\n")
+}
+
+/// By way of JSON, so that both say the same.
+fn yaml(data: &(impl Serialize + ?Sized)) -> Result<String, Failure> {
+    let value = serde_json::to_value(data).map_err(|error| Failure::new(Code::Failed, error))?;
+    serde_saphyr::to_string(&value).map_err(|error| Failure::new(Code::Failed, error))
+}

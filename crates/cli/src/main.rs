@@ -1,0 +1,59 @@
+//! The binary `redoubt`: reads the command line, does what it says, prints, and decides the exit code.
+
+mod args;
+mod commands;
+mod failure;
+mod input;
+mod log;
+mod observe;
+mod print;
+mod progress;
+mod report;
+mod runtime;
+mod saboteur;
+mod say;
+mod view;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::{
+    args::{Cli, Command},
+    failure::Failure,
+};
+
+/// The agent builds its own runtime on this thread, which has to outlive its server; everything else builds one when
+/// it needs one.
+fn main() -> ExitCode {
+    let Cli { command } = Cli::parse();
+    exit_code(match command {
+        Command::Agent { kind } => return redoubt_agent::run(kind.into()),
+        Command::Apply(args) => commands::resources::apply(&args),
+        Command::Delete(args) => commands::resources::delete(&args),
+        Command::Down(args) => commands::resources::down(&args),
+        Command::Status(args) => commands::status::run(&args),
+        Command::Connection(args) => commands::connection::run(&args),
+        Command::Switchover(args) => commands::switchover::run(&args),
+        Command::Cli(args) => commands::redis_cli::run(&args),
+        Command::Logs(args) => commands::logs::run(&args),
+        Command::Drill(args) => commands::drill::run(&args),
+        Command::Validate(args) => commands::validate::run(&args),
+        Command::Schema => commands::about::schema(),
+        Command::Version(args) => commands::about::version(&args),
+        Command::Completions(args) => commands::about::completions(&args),
+        Command::Up(args) => commands::up::run(&args),
+        Command::Engine(args) => commands::up::run_engine(&args),
+    })
+}
+
+/// The one place where a result becomes an exit code.
+fn exit_code(result: Result<(), Failure>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            say::failure(&failure);
+            failure.code.into()
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! How the sets of this machine are: what the engine published, and what the agents say at this moment.
+
+use std::{borrow::Borrow, time::Duration};
+
+use futures::future::join_all;
+use jiff::Timestamp;
+use redoubt_api::{CheckedRedis, Condition, ConditionStatus, ConditionType, RedisStatus};
+use redoubt_engine::{
+    MemberView, Memory, Observed, World,
+    platform::{Identity, Member, Workload},
+    status, template,
+};
+use redoubt_local::{Local, LocalMember};
+use redoubt_wire::{
+    client::{AgentClient, AgentError},
+    config::SetConfig,
+};
+
+use crate::{
+    failure::Failure,
+    report::{Answers, Engine, Live, Report},
+};
+
+/// An agent on this machine answers in well under a millisecond; a person does not wait longer than this.
+pub(crate) const ANSWER: Duration = Duration::from_secs(2);
+
+/// One set.
+pub(crate) async fn report(local: &Local, name: &str) -> Result<Report, Failure> {
+    let published = local.status(name)?;
+    let engine = local.engine()?.map(|process| process.pid);
+    let now = Timestamp::now();
+    let config = local.config(name)?;
+    let (status, live) = match &config {
+        Some(config) => {
+            let answers = ask(&local.agents(name)?, ANSWER).await;
+            let live = Live::new(config, &answers);
+            let published = published.unwrap_or_default();
+            let status = match engine {
+                Some(_) => published,
+                None => judged(local, name, config, &answers, published, now)?,
+            };
+            (status, live)
+        }
+        None => (published.unwrap_or_else(|| not_started(engine.is_some(), now)), Live::default()),
+    };
+    let namespace = config.map_or_else(|| "default".to_owned(), |config| config.namespace);
+    let engine = Engine { running: engine.is_some(), pid: engine };
+    Ok(Report { name: name.to_owned(), namespace, engine, status, live })
+}
+
+/// All sets, by name. One that cannot be read does not hide the others.
+pub(crate) async fn reports(local: &Local) -> Result<Vec<Report>, Failure> {
+    let names = local.store().names()?;
+    let all = join_all(names.iter().map(|name| report(local, name))).await;
+    Ok(all.into_iter().filter_map(Result::ok).collect())
+}
+
+/// What each of these agents says now, within a time.
+pub(crate) async fn ask<A: Borrow<AgentClient>>(agents: &[(String, A)], within: Duration) -> Answers {
+    let one = async |(name, agent): &(String, A)| {
+        let agent: &AgentClient = agent.borrow();
+        let answer = tokio::time::timeout(within, agent.state()).await.unwrap_or_else(|_| {
+            Err(AgentError::Timeout { agent: agent.endpoint().clone(), what: "its state", after: within })
+        });
+        (name.clone(), answer)
+    };
+    join_all(agents.iter().map(one)).await.into_iter().collect()
+}
+
+/// Without an engine: the same judgement the engine would make, on what the agents say.
+fn judged(
+    local: &Local,
+    name: &str,
+    config: &SetConfig,
+    answers: &Answers,
+    published: RedisStatus,
+    now: Timestamp,
+) -> Result<RedisStatus, Failure> {
+    let Some(Ok(stored)) = local.store().read(name)? else { return Ok(published) };
+    let members = local.members(name)?;
+    if members.iter().all(|member| member.pid.is_none()) {
+        return Ok(stopped(published, now));
+    }
+    let template = template(&stored.checked);
+    let members = members.into_iter().map(|member| view(member, &template, answers, now));
+    let world = World::new(now, identity(config), members.collect());
+    let checked = stored.checked;
+    let memory =
+        Memory { applied: Some(Box::new(workload(&checked, config, template))), ..Memory::default() };
+    let mut status = status(&checked, &world, &memory, &published);
+    // It would be the engine that makes progress.
+    status.conditions.retain(|condition| condition.kind != ConditionType::Progressing);
+    Ok(status)
+}
+
+/// Nobody runs: what was published last says who there is, no more.
+fn stopped(mut status: RedisStatus, now: Timestamp) -> RedisStatus {
+    status.master = None;
+    for node in &mut status.nodes {
+        (node.role, node.ready, node.state) = (None, false, "stopped".to_owned());
+    }
+    for sentinel in &mut status.sentinels {
+        (sentinel.master, sentinel.ready, sentinel.state) = (None, false, "stopped".to_owned());
+    }
+    let no = |kind| condition(kind, "Stopped", "everything is stopped; start it with `redoubt up`", now);
+    status.conditions = vec![no(ConditionType::Ready), no(ConditionType::Available)];
+    status
+}
+
+/// What the last engine had run, as far as its configuration tells.
+fn workload(redis: &CheckedRedis, config: &SetConfig, template: String) -> Workload {
+    let count = |members: usize| u32::try_from(members).unwrap_or(u32::MAX);
+    Workload {
+        redis: redis.clone(),
+        nodes: count(config.nodes.len()),
+        sentinels: count(config.sentinel().map_or(0, |sentinel| sentinel.sentinels.len())),
+        config: config.clone(),
+        template,
+    }
+}
+
+fn identity(config: &SetConfig) -> Identity {
+    Identity {
+        uid: config.uid.clone(),
+        nodes: config.nodes.clone(),
+        sentinels: config.sentinel().map(|sentinel| sentinel.sentinels.clone()).unwrap_or_default(),
+    }
+}
+
+fn view(member: LocalMember, template: &str, answers: &Answers, now: Timestamp) -> MemberView {
+    let state = answers.get(&member.name).and_then(|answer| answer.as_ref().ok());
+    MemberView {
+        state: state.map(|state| Observed { value: state.clone(), at: now }),
+        member: Member {
+            name: member.name,
+            kind: member.kind,
+            ordinal: member.ordinal,
+            template: template.to_owned(),
+            running: member.pid.is_some(),
+            leaving: false,
+            trouble: None,
+        },
+    }
+}
+
+/// Before any engine saw it.
+fn not_started(engine: bool, now: Timestamp) -> RedisStatus {
+    let message = if engine {
+        "the engine has not looked at it yet; wait a moment"
+    } else {
+        "nothing was started for it yet; start it with `redoubt up`"
+    };
+    let ready = condition(ConditionType::Ready, "NotStarted", message, now);
+    RedisStatus { conditions: vec![ready], ..RedisStatus::default() }
+}
+
+/// It is not so.
+fn condition(kind: ConditionType, reason: &str, message: &str, now: Timestamp) -> Condition {
+    Condition {
+        kind,
+        status: ConditionStatus::False,
+        reason: reason.to_owned(),
+        message: message.to_owned(),
+        last_transition_time: now,
+    }
+}

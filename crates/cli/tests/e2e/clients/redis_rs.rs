@@ -1,0 +1,88 @@
+//! redis-rs' Sentinel client: asked for a connection again on every error.
+
+use std::{
+    fs::File,
+    io::Write as _,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
+
+use redis::{
+    Commands as _, Connection, ConnectionAddr, ErrorKind, RedisError, RedisResult, ServerErrorKind,
+    sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType},
+};
+use serde_json::Value;
+
+/// Writes until it is stopped.
+pub(super) fn ride(ride: &Value, stopped: &AtomicBool, mut out: File) {
+    let text = |name: &str| ride[name].as_str().unwrap().to_owned();
+    let mut client = client(ride);
+    let mut connection = None;
+    let mut number = 0;
+    while !stopped.load(Ordering::Relaxed) {
+        match set(&mut client, &mut connection, &format!("{}:{number}", text("prefix")), number) {
+            Ok(()) => {
+                writeln!(out, "ok {number}").unwrap();
+                number += 1;
+                pause(2);
+            }
+            // The fence of a master that was announced a moment ago: the write was not made.
+            Err(error) if error.code() == Some("NOREPLICAS") => {
+                writeln!(out, "refused {error}").unwrap();
+                pause(10);
+            }
+            Err(error) => {
+                assert!(is_expected(&error), "not in its documentation: {error}");
+                writeln!(out, "retry {error}").unwrap();
+                connection = None;
+                pause(10);
+            }
+        }
+    }
+    let mut connection = connection.unwrap_or_else(|| client.get_connection().unwrap());
+    let info: String = redis::cmd("CLIENT").arg("INFO").query(&mut connection).unwrap();
+    let address = info.split(' ').find_map(|field| field.strip_prefix("laddr=")).unwrap();
+    writeln!(out, "master {address}").unwrap();
+}
+
+fn set(
+    client: &mut SentinelClient,
+    connection: &mut Option<Connection>,
+    key: &str,
+    number: u64,
+) -> RedisResult<()> {
+    let connection = match connection {
+        Some(connection) => connection,
+        None => connection.insert(client.get_connection()?),
+    };
+    connection.set(key, number)
+}
+
+/// The connection is gone, its server follows another one now, or the Sentinels have no master to name.
+fn is_expected(error: &RedisError) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Io
+            | ErrorKind::MasterNameNotFoundBySentinel
+            | ErrorKind::Server(ServerErrorKind::ReadOnly)
+    )
+}
+
+fn client(ride: &Value) -> SentinelClient {
+    let text = |name: &str| ride[name].as_str().unwrap();
+    let address = |of: &Value| {
+        ConnectionAddr::Tcp(of[0].as_str().unwrap().to_owned(), of[1].as_u64().unwrap().try_into().unwrap())
+    };
+    let sentinels = ride["sentinels"].as_array().unwrap().iter().map(address);
+    SentinelClientBuilder::new(sentinels, text("masterName"), SentinelServerType::Master)
+        .unwrap()
+        .set_client_to_redis_password(text("password"))
+        .set_client_to_sentinel_password(text("sentinelPassword"))
+        .build()
+        .unwrap()
+}
+
+fn pause(ms: u64) {
+    #[expect(clippy::disallowed_methods, reason = "the pace of a client, without a runtime")]
+    std::thread::sleep(Duration::from_millis(ms));
+}

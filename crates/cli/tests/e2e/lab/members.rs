@@ -1,0 +1,185 @@
+//! The members of the sets in a lab: how they are, connections to them, and their deaths.
+
+use std::{cell::Cell, collections::BTreeMap, fs};
+
+use redis::{Client, Connection, ConnectionAddr, IntoConnectionInfo as _, RedisConnectionInfo};
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use serde_json::Value;
+
+use super::{Lab, wait::wait_or_tell, wait_for};
+
+/// How long a set may take to be whole again, seconds: `recoveryDeadline` and as much for a busy machine.
+const WHOLE: u64 = 120;
+
+impl Lab {
+    /// The whole status and the live figures.
+    #[track_caller]
+    pub(crate) fn status(&self, name: &str) -> Value {
+        self.run(["status", name, "-o", "json"]).ok().json()
+    }
+
+    /// Name of the master, if a Sentinel majority names one.
+    #[track_caller]
+    pub(crate) fn master(&self, name: &str) -> String {
+        self.status(name)["master"].as_str().expect("a master").to_owned()
+    }
+
+    /// Names of the data nodes.
+    #[track_caller]
+    pub(crate) fn nodes(&self, name: &str) -> Vec<String> {
+        names(&self.status(name)["nodes"])
+    }
+
+    /// Names of the nodes that are not the master.
+    #[track_caller]
+    pub(crate) fn replicas(&self, name: &str) -> Vec<String> {
+        let master = self.master(name);
+        self.nodes(name).into_iter().filter(|node| *node != master).collect()
+    }
+
+    /// Names of the Sentinels.
+    #[track_caller]
+    pub(crate) fn sentinels(&self, name: &str) -> Vec<String> {
+        names(&self.status(name)["sentinels"])
+    }
+
+    /// Waits until the set is Ready, one node leads, all others follow it in sync, and every Sentinel names it.
+    #[track_caller]
+    pub(crate) fn whole(&self, name: &str) -> Value {
+        self.until(name, "it is whole", is_whole)
+    }
+
+    /// Waits until this is so of the status; fails with the status as it was last.
+    #[track_caller]
+    pub(crate) fn until(&self, name: &str, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+        let status = Cell::new(Value::Null);
+        wait_or_tell(
+            WHOLE,
+            || {
+                let now = self.run(["status", name, "-o", "json"]).ok().json();
+                let met = is_so(&now);
+                status.set(now);
+                met
+            },
+            || format!("{name}: {what}: {:#}", status.take()),
+        );
+        status.take()
+    }
+
+    /// How an application connects.
+    #[track_caller]
+    pub(crate) fn connection(&self, name: &str) -> Value {
+        self.run(["connection", name, "-o", "json", "--show-password"]).ok().json()
+    }
+
+    /// A connection to a node or Sentinel, as an application has it.
+    #[track_caller]
+    pub(crate) fn connect(&self, name: &str, member: &str) -> Connection {
+        let password = if member.contains("-sentinel-") { "sentinelPassword" } else { "password" };
+        let password = self.connection(name)[password].as_str().expect("a password").to_owned();
+        self.connect_with(name, member, Some(&password)).unwrap()
+    }
+
+    /// A connection with this password, or none.
+    pub(crate) fn connect_with(
+        &self,
+        name: &str,
+        member: &str,
+        password: Option<&str>,
+    ) -> redis::RedisResult<Connection> {
+        let (host, port) = self.address(name, member);
+        let mut settings = RedisConnectionInfo::default();
+        if let Some(password) = password {
+            settings = settings.set_password(password);
+        }
+        let info = ConnectionAddr::Tcp(host, port).into_connection_info()?.set_redis_settings(settings);
+        Client::open(info)?.get_connection_with_timeout(std::time::Duration::from_secs(10))
+    }
+
+    /// Where a node or Sentinel is.
+    #[track_caller]
+    pub(crate) fn address(&self, name: &str, member: &str) -> (String, u16) {
+        let status = self.status(name);
+        let mut all = ["nodes", "sentinels"].into_iter().flat_map(|kind| status[kind].as_array().unwrap());
+        let entry =
+            all.find(|entry| entry["name"] == member).unwrap_or_else(|| panic!("no {member} in {status:#}"));
+        let (host, port) = entry["address"].as_str().unwrap().rsplit_once(':').unwrap();
+        (host.to_owned(), port.parse().unwrap())
+    }
+
+    /// The process of a node's server, or of a Sentinel.
+    #[track_caller]
+    pub(crate) fn server(&self, name: &str, member: &str) -> Pid {
+        let live = &self.status(name)["live"];
+        let kind = if member.contains("-sentinel-") { "sentinels" } else { "nodes" };
+        pid(&live[kind][member]["serverPid"]).unwrap_or_else(|| panic!("no process of {member} in {live:#}"))
+    }
+
+    /// The processes of all servers and Sentinels.
+    #[track_caller]
+    pub(crate) fn servers(&self, name: &str) -> BTreeMap<String, Pid> {
+        let live = &self.status(name)["live"];
+        let all = ["nodes", "sentinels"].into_iter().flat_map(|kind| live[kind].as_object().unwrap());
+        all.filter_map(|(member, figures)| Some((member.clone(), pid(&figures["serverPid"])?))).collect()
+    }
+
+    /// The process of a member's agent.
+    #[track_caller]
+    pub(crate) fn agent(&self, name: &str, member: &str) -> Pid {
+        let note = self.state().join("redis").join(name).join("nodes").join(member).join("agent.json");
+        let note: Value = serde_json::from_slice(&fs::read(note).unwrap()).unwrap();
+        pid(&note["process"]["pid"]).expect("an agent that runs")
+    }
+
+    /// What a member's agent said.
+    pub(crate) fn log(&self, name: &str, member: &str) -> String {
+        let log = self.state().join("redis").join(name).join("nodes").join(member).join("agent.log");
+        fs::read_to_string(log).unwrap()
+    }
+}
+
+/// `kill -9`.
+#[track_caller]
+pub(crate) fn kill(pid: Pid) {
+    kill_process(pid, Signal::KILL).unwrap();
+}
+
+/// Waits until a process is gone.
+#[track_caller]
+pub(crate) fn gone(pid: Pid) {
+    wait_for(&format!("process {pid:?} is gone"), 20, || test_kill_process(pid).is_err() || is_zombie(pid));
+}
+
+fn is_zombie(pid: Pid) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
+    stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('Z'))
+}
+
+/// The condition of this type is true.
+pub(crate) fn is(status: &Value, condition: &str) -> bool {
+    let all = status["conditions"].as_array().unwrap();
+    all.iter().any(|one| one["type"] == condition && one["status"] == "True")
+}
+
+fn is_whole(status: &Value) -> bool {
+    let nodes = status["live"]["nodes"].as_object().unwrap();
+    let sentinels = status["live"]["sentinels"].as_object().unwrap();
+    let Some(master) = status["master"].as_str() else { return false };
+    let address = status["nodes"].as_array().unwrap().iter().find(|node| node["name"] == master);
+    let Some(address) = address.map(|node| &node["address"]) else { return false };
+    is(status, "Ready")
+        && nodes.iter().all(|(name, node)| match node["role"].as_str() {
+            Some("master") => name == master,
+            Some("replica") => node["link"] == "up" && node["follows"] == *address,
+            _ => false,
+        })
+        && sentinels.values().all(|sentinel| sentinel["master"] == *address)
+}
+
+fn names(members: &Value) -> Vec<String> {
+    members.as_array().unwrap().iter().map(|member| member["name"].as_str().unwrap().to_owned()).collect()
+}
+
+fn pid(value: &Value) -> Option<Pid> {
+    Pid::from_raw(i32::try_from(value.as_i64()?).ok()?)
+}

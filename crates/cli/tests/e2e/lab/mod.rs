@@ -1,0 +1,146 @@
+//! A place for one test: its own state folder, its own processes, and nothing of either afterwards.
+
+mod members;
+mod processes;
+mod slots;
+mod wait;
+
+use std::{
+    ffi::OsStr,
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+pub(crate) use self::{
+    members::{gone, is, kill},
+    wait::wait_for,
+};
+use self::{processes::Marked, slots::Slot};
+
+/// A folder, the processes started in it, and a place among those that may be busy at the same time.
+///
+/// Dropped, also by a failing test, it ends every process that was started from it, however deep.
+pub(crate) struct Lab {
+    dir: TempDir,
+    marked: Marked,
+    // Given free after the processes are gone.
+    _slot: Option<Slot>,
+}
+
+/// What a command said.
+#[derive(Debug)]
+pub(crate) struct Said {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Lab {
+    /// For tests that start no server.
+    pub(crate) fn light() -> Self {
+        Self { dir: tempfile::tempdir().unwrap(), marked: Marked::new(), _slot: None }
+    }
+
+    /// For tests that start servers: waits for a place among them.
+    pub(crate) fn heavy() -> Self {
+        Self { _slot: Some(Slot::one()), ..Self::light() }
+    }
+
+    /// For tests that measure: no other heavy test runs meanwhile.
+    pub(crate) fn alone() -> Self {
+        Self { _slot: Some(Slot::all()), ..Self::light() }
+    }
+
+    /// The folder.
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The state folder.
+    pub(crate) fn state(&self) -> PathBuf {
+        self.dir().join("state")
+    }
+
+    /// How many processes of this lab run.
+    pub(crate) fn processes(&self) -> usize {
+        self.marked.pids().len()
+    }
+
+    /// Writes a file into the folder and gives its path.
+    pub(crate) fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.dir().join(name);
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// The command, ready to run: in the folder, with its own state folder, without a terminal.
+    pub(crate) fn command<I: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = I>) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_redoubt"));
+        command.args(args).current_dir(self.dir()).stdin(Stdio::null());
+        command
+            .env_remove("COLUMNS")
+            .env("REDOUBT_STATE_DIR", self.state())
+            .env("NO_COLOR", "1")
+            .env_remove("REDOUBT_LOG");
+        self.marked.mark(&mut command);
+        command
+    }
+
+    /// Starts what this text says and leaves it running in the background, ready.
+    #[track_caller]
+    pub(crate) fn up(&self, text: &str) {
+        self.file("redis.yaml", text);
+        self.run(["up", "-f", "redis.yaml", "--detach"]).ok();
+    }
+
+    /// Applies another text in place of the one before, and waits until that is done.
+    #[track_caller]
+    pub(crate) fn apply(&self, text: &str) {
+        self.file("redis.yaml", text);
+        self.run(["apply", "-f", "redis.yaml"]).ok();
+    }
+
+    /// Runs the command to its end.
+    pub(crate) fn run<I: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = I>) -> Said {
+        Said::from(self.command(args).output().unwrap())
+    }
+}
+
+impl From<Output> for Said {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+impl Said {
+    /// It ended well.
+    #[track_caller]
+    pub(crate) fn ok(self) -> Self {
+        assert_eq!(self.code, 0, "{self:#?}");
+        self
+    }
+
+    /// It failed in this way, and said why in these words.
+    #[track_caller]
+    pub(crate) fn failed(self, code: i32, words: &[&str]) -> Self {
+        assert_eq!(self.code, code, "{self:#?}");
+        for word in words {
+            assert!(self.err.contains(word), "{word:?} is missing in {}", self.err);
+        }
+        self
+    }
+
+    /// Its data.
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:#?}"))
+    }
+}

@@ -1,0 +1,9 @@
+//! The binary as people use it, on real servers.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
+
+mod bad_input;
+mod clients;
+mod lab;
+mod promises;
+mod words;

@@ -1,0 +1,156 @@
+//! Everything died at once, with different data on the nodes: the most advanced leads. And what was frozen wakes up.
+
+use std::fs;
+
+use redis::Commands as _;
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::{
+    bad_input::redis,
+    lab::{Lab, gone, kill, wait_for},
+};
+
+/// A set whose engine is dead, so that nothing brings anything back before the test says so.
+struct Abandoned {
+    lab: Lab,
+    spec: String,
+    master: String,
+    /// The replica that stopped early.
+    behind: String,
+    /// The replica that has everything.
+    ahead: String,
+}
+
+fn write(connection: &mut redis::Connection, keys: std::ops::Range<u32>, copies: i64) {
+    for n in keys {
+        let _: () = connection.set(format!("key-{n}"), n).unwrap();
+    }
+    let have: i64 = redis::cmd("WAIT").arg(copies).arg(10_000).query(connection).unwrap();
+    assert!(have >= copies, "{have} of {copies} replicas have it");
+}
+
+fn freeze(lab: &Lab, member: &str) {
+    for pid in [lab.agent("cart", member), lab.server("cart", member)] {
+        kill_process(pid, Signal::STOP).unwrap();
+    }
+}
+
+fn engine(lab: &Lab) -> Pid {
+    let pid = lab.status("cart")["engine"]["pid"].as_i64().expect("an engine that runs");
+    Pid::from_raw(i32::try_from(pid).unwrap()).unwrap()
+}
+
+impl Abandoned {
+    /// Writes 100 keys that all have, and 100 more that one replica lacks; then kills everything.
+    fn with(persistence: &str) -> Self {
+        let lab = Lab::heavy();
+        let spec = redis("cart", persistence);
+        lab.up(&spec);
+        lab.whole("cart");
+        let master = lab.master("cart");
+        let [behind, ahead] = lab.replicas("cart").try_into().unwrap();
+        let mut connection = lab.connect("cart", &master);
+        write(&mut connection, 0..100, 2);
+        let engine = engine(&lab);
+        let agents: Vec<_> = lab.nodes("cart").iter().map(|node| lab.agent("cart", node)).collect();
+        let servers: Vec<_> = lab.nodes("cart").iter().map(|node| lab.server("cart", node)).collect();
+        kill(engine);
+        gone(engine);
+        freeze(&lab, &behind);
+        write(&mut connection, 100..200, 1);
+        for pid in &agents {
+            kill(*pid);
+        }
+        for pid in agents.into_iter().chain(servers) {
+            gone(pid);
+        }
+        Self { lab, spec, master, behind, ahead }
+    }
+
+    fn data(&self, node: &str) -> std::path::PathBuf {
+        self.lab.state().join("redis/cart/nodes").join(node).join("data")
+    }
+
+    fn keys(&self) -> i64 {
+        let mut connection = self.lab.connect("cart", &self.lab.master("cart"));
+        redis::cmd("DBSIZE").query(&mut connection).unwrap()
+    }
+}
+
+#[test]
+fn after_an_outage_the_last_master_leads_again_with_everything() {
+    for persistence in ["", "  persistence: {rdb: {save: \"\"}}\n"] {
+        let set = Abandoned::with(persistence);
+        set.lab.up(&set.spec);
+        set.lab.whole("cart");
+        assert_eq!(set.lab.master("cart"), set.master);
+        assert_eq!(set.keys(), 200);
+    }
+}
+
+#[test]
+fn after_an_outage_without_the_last_masters_data_the_most_advanced_replica_leads() {
+    let set = Abandoned::with("");
+    fs::remove_dir_all(set.data(&set.master)).unwrap();
+    set.lab.up(&set.spec);
+    set.lab.whole("cart");
+    assert_eq!(set.lab.master("cart"), set.ahead, "{} was behind", set.behind);
+    assert_eq!(set.keys(), 200);
+}
+
+#[test]
+fn records_that_cannot_be_compared_keep_everybody_from_leading() {
+    let set = Abandoned::with("  durability: {recoveryDeadline: 1s}\n");
+    fs::remove_dir_all(set.data(&set.master)).unwrap();
+    let record = set.data(&set.behind).join("redoubt-record.json");
+    let text = fs::read_to_string(&record).unwrap();
+    let stranger = text.replacen("\"dataSet\":\"", "\"dataSet\":\"another", 1);
+    assert_ne!(text, stranger);
+    fs::write(&record, stranger).unwrap();
+    let up = set.lab.command(["up", "-f", "redis.yaml", "--detach"]).spawn().unwrap();
+    set.lab.until("cart", "both nodes are named", |status| {
+        let text = status.to_string();
+        text.contains("cannot be compared") && text.contains(&set.behind) && text.contains(&set.ahead)
+    });
+    assert!(
+        set.lab.servers("cart").keys().all(|member| member.contains("-sentinel-")),
+        "no data server runs"
+    );
+    let mut up = up;
+    up.kill().unwrap();
+    up.wait().unwrap();
+}
+
+#[test]
+fn a_master_that_was_frozen_with_its_agent_takes_no_more_than_what_lay_in_its_sockets() {
+    let lab = Lab::heavy();
+    lab.up(&redis("cart", ""));
+    lab.whole("cart");
+    let old = lab.master("cart");
+    let mut connection = lab.connect("cart", &old);
+    write(&mut connection, 0..10, 2);
+    let frozen = [lab.agent("cart", &old), lab.server("cart", &old)];
+    for pid in frozen {
+        kill_process(pid, Signal::STOP).unwrap();
+    }
+    lab.until("cart", "another leads, and the third follows it", |status| {
+        let nodes = status["live"]["nodes"].as_object().unwrap();
+        let others = || nodes.iter().filter(|(name, _)| **name != old);
+        status["master"].as_str().is_some_and(|master| master != old)
+            && others().any(|(_, node)| node["role"] == "master" && node["attachedReplicas"] == 1)
+            && others().any(|(_, node)| node["role"] == "replica" && node["link"] == "up")
+    });
+    for pid in frozen {
+        kill_process(pid, Signal::CONT).unwrap();
+    }
+    // What it reads in its first turn lay in its sockets; it learns in the same turn that its replicas have left.
+    let _: redis::RedisResult<()> = connection.set("lay-in-the-socket", 1);
+    // Not even on a connection that never let go.
+    let late: redis::RedisResult<()> = connection.set("late", 1);
+    assert!(late.is_err(), "acknowledged after the return");
+    lab.whole("cart");
+    let mut now = lab.connect("cart", &lab.master("cart"));
+    assert_eq!(now.get::<_, Option<i32>>("late").unwrap(), None);
+    assert_eq!(now.get::<_, Option<i32>>("key-9").unwrap(), Some(9));
+    wait_for("the old master follows", 20, || lab.replicas("cart").contains(&old));
+}

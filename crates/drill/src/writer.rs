@@ -1,0 +1,170 @@
+//! One writer: a key after the other, to whoever leads, and an account of what was acknowledged.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use redis::{ErrorKind, RedisError, RedisResult, aio::MultiplexedConnection};
+use tokio::{
+    sync::{Notify, watch},
+    task::JoinSet,
+    time::{Instant, sleep, timeout},
+};
+
+use crate::{
+    Drill, DrillError, Target,
+    account::{Ack, WriterLog},
+    client::{Finder, PATIENCE, Switches},
+    key::{Keys, TTL_S},
+};
+
+/// Pause after a try that failed.
+const RETRY: Duration = Duration::from_millis(5);
+/// Pause after a write: a drill measures gaps of milliseconds and is no load test.
+const PACE: Duration = Duration::from_millis(1);
+
+/// What the writers did so far, for those who look on.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    acknowledged: AtomicU64,
+    first: Notify,
+    last_error: Mutex<Option<String>>,
+}
+
+impl Tally {
+    /// The last error of a writer, for people.
+    pub(crate) fn last_error(&self) -> Option<String> {
+        self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Resolves once a write was acknowledged.
+    pub(crate) async fn first_acknowledged(&self) {
+        let first = self.first.notified();
+        if self.acknowledged.load(Ordering::Relaxed) == 0 {
+            first.await;
+        }
+    }
+
+    fn acknowledge(&self) {
+        if self.acknowledged.fetch_add(1, Ordering::Relaxed) == 0 {
+            self.first.notify_waiters();
+        }
+    }
+
+    fn note(&self, error: &RedisError) {
+        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
+    }
+}
+
+/// All writers of a drill. Dropped, they end at once.
+pub(crate) struct Crew {
+    tasks: JoinSet<WriterLog>,
+    stop: watch::Sender<bool>,
+    tally: Arc<Tally>,
+    _switches: Option<Switches>,
+}
+
+impl Crew {
+    /// Sends the writers off. Times in their logs count from `start`.
+    pub(crate) fn start(
+        target: &Target,
+        drill: &Drill,
+        keys: &Keys,
+        start: Instant,
+    ) -> Result<Self, DrillError> {
+        let listens = drill.client == crate::ClientKind::Sentinel;
+        let switches = if listens { Switches::listen(target) } else { None };
+        let (stop, stopped) = watch::channel(false);
+        let tally = Arc::new(Tally::default());
+        let mut tasks = JoinSet::new();
+        for number in 0..drill.writers {
+            let writer = Writer {
+                finder: Finder::new(drill.client, target, switches.as_ref())?,
+                keys: keys.clone(),
+                start,
+                stopped: stopped.clone(),
+                tally: tally.clone(),
+                log: WriterLog { writer: number, ..WriterLog::default() },
+            };
+            tasks.spawn(writer.run());
+        }
+        Ok(Self { tasks, stop, tally, _switches: switches })
+    }
+
+    /// What they did so far.
+    pub(crate) fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// Lets each finish its try, and collects the logs.
+    pub(crate) async fn stop(mut self) -> Vec<WriterLog> {
+        self.stop.send_replace(true);
+        let mut logs = Vec::new();
+        while let Some(log) = self.tasks.join_next().await {
+            logs.extend(log.ok());
+        }
+        logs.sort_unstable_by_key(|log| log.writer);
+        logs
+    }
+}
+
+struct Writer {
+    finder: Finder,
+    keys: Keys,
+    start: Instant,
+    stopped: watch::Receiver<bool>,
+    tally: Arc<Tally>,
+    log: WriterLog,
+}
+
+impl Writer {
+    async fn run(mut self) -> WriterLog {
+        let mut connection = None;
+        while !*self.stopped.borrow() {
+            match self.once(&mut connection).await {
+                Ok(()) => sleep(PACE).await,
+                Err(error) => {
+                    connection = None;
+                    self.log.failed += 1;
+                    self.tally.note(&error);
+                    sleep(RETRY).await;
+                }
+            }
+        }
+        self.log
+    }
+
+    async fn once(&mut self, connection: &mut Option<MultiplexedConnection>) -> RedisResult<()> {
+        if self.finder.moved() {
+            *connection = None;
+        }
+        let connection = match connection {
+            Some(connection) => connection,
+            None => connection.insert(self.finder.connect().await?),
+        };
+        let n = self.log.tried;
+        self.log.tried += 1;
+        let key = self.keys.key(self.log.writer, n);
+        let mut set = redis::cmd("SET");
+        set.arg(&key).arg(n).arg("EX").arg(TTL_S);
+        tokio::select! {
+            answer = timeout(PATIENCE, set.exec_async(connection)) => answer.unwrap_or_else(|_| Err(no_answer()))?,
+            () = self.finder.announced() => return Err(moved_away()),
+        }
+        self.log.acks.push(Ack { at: self.start.elapsed(), n });
+        self.tally.acknowledge();
+        Ok(())
+    }
+}
+
+fn no_answer() -> RedisError {
+    RedisError::from((ErrorKind::Io, "a write was not answered in time"))
+}
+
+fn moved_away() -> RedisError {
+    RedisError::from((ErrorKind::Io, "another master was announced during a write"))
+}

@@ -1,0 +1,90 @@
+//! Questions that an agent asks outside an election.
+
+use std::{collections::BTreeMap, io, time::Duration};
+
+use futures::{StreamExt as _, stream::FuturesUnordered};
+use redoubt_redis::{Connector, Endpoint, Error, role::Role};
+
+use tokio::{net::TcpStream, time::timeout};
+
+use super::Context;
+use crate::NamedMaster;
+
+/// Whom each Sentinel named when it was asked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NamedNow {
+    /// Answers by the Sentinel's name; who did not answer is not in it.
+    pub answers: BTreeMap<String, Option<Endpoint>>,
+    /// Sentinels of the set.
+    pub known: usize,
+}
+
+impl NamedNow {
+    /// A majority answered.
+    #[must_use]
+    pub fn majority_answered(&self) -> bool {
+        self.answers.len() > self.known / 2
+    }
+
+    /// Whom a majority of all Sentinels names.
+    #[must_use]
+    pub fn named(&self) -> Option<&Endpoint> {
+        let count = |of: &Endpoint| self.answers.values().flatten().filter(|name| *name == of).count();
+        self.answers.values().flatten().find(|name| count(name) > self.known / 2)
+    }
+}
+
+/// Asks every Sentinel whom it names, all at once; who has not answered within this time is left out.
+pub async fn named_now(ctx: &Context, within: Duration) -> NamedNow {
+    let Some(config) = ctx.set.sentinel() else { return NamedNow::default() };
+    let connector = ctx.sentinels.with_deadline(within);
+    let mut asking: FuturesUnordered<_> = config
+        .sentinels
+        .iter()
+        .map(|entry| async {
+            let named = named_by(&connector, &entry.server, &config.master_name).await;
+            named.ok().map(|named| (entry.name.clone(), named))
+        })
+        .collect();
+    let mut answers = BTreeMap::new();
+    while let Some(answer) = asking.next().await {
+        answers.extend(answer);
+    }
+    NamedNow { answers, known: config.sentinels.len() }
+}
+
+async fn named_by(
+    connector: &Connector,
+    sentinel: &Endpoint,
+    master_name: &str,
+) -> Result<Option<Endpoint>, Error> {
+    connector.connect(sentinel).await?.sentinel_get_master_addr(master_name).await
+}
+
+/// Looks at the master that the Sentinels name, for [`crate::Situation::named`].
+pub async fn look_at_master(ctx: &Context, master: &Endpoint, within: Duration) -> NamedMaster {
+    let connector = ctx.nodes.with_deadline(within);
+    match role_of(&connector, master).await {
+        Ok(Role::Master { .. }) => NamedMaster::Leads,
+        Ok(Role::Replica { master: leader, .. }) => {
+            let in_set = ctx.set.node_at(&leader).is_some();
+            let leads = in_set && role_of(&connector, &leader).await.is_ok_and(|role| role.is_master());
+            NamedMaster::Follows { somebody_who_leads: leads }
+        }
+        Ok(Role::Sentinel { .. }) => NamedMaster::Unknown,
+        Err(error) if error.is_answer() => NamedMaster::Unknown,
+        Err(Error::Connect { .. }) if refuses(master, within).await => NamedMaster::Gone,
+        Err(_) => NamedMaster::Silent,
+    }
+}
+
+/// The host is there, and nothing listens.
+async fn refuses(endpoint: &Endpoint, within: Duration) -> bool {
+    let connecting = TcpStream::connect((endpoint.host.as_str(), endpoint.port));
+    let outcome = timeout(within, connecting).await;
+    matches!(outcome, Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused)
+}
+
+async fn role_of(connector: &Connector, node: &Endpoint) -> Result<Role, Error> {
+    connector.connect(node).await?.role().await
+}

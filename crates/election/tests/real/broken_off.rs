@@ -1,0 +1,224 @@
+//! The candidate ends, or stalls for 2 s, at every single step; the other agents finish its work.
+
+use std::{
+    fmt::{Debug, Write as _},
+    panic::panic_any,
+    sync::{Arc, Mutex},
+    thread,
+    time::{Duration, Instant},
+};
+
+use redoubt_election::{Context, Request, change_master};
+use redoubt_wire::failover::Cause;
+use tracing::{
+    Event, Subscriber,
+    field::{Field, Visit},
+    instrument::WithSubscriber as _,
+};
+use tracing_subscriber::{
+    layer::{Context as LayerContext, Layer, SubscriberExt as _},
+    registry,
+};
+
+use crate::{
+    agents::Agents,
+    harness::Lab,
+    writers::{Outcome, Writers},
+};
+
+/// What happens to the candidate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Blow {
+    Dies,
+    Stalls,
+}
+
+/// When: before the first call of this kind is sent, or after its answer is there.
+#[derive(Debug, Clone, Copy)]
+enum When {
+    Before(&'static str),
+    After(&'static str),
+}
+
+/// Watches the candidate's log for the step, and strikes there. The machine logs each call before it is sent, and
+/// each answer before anything follows from it.
+struct Striker {
+    when: When,
+    blow: Blow,
+    call: Mutex<Option<String>>,
+    struck: Mutex<bool>,
+}
+
+struct Text(String);
+
+impl Visit for Text {
+    fn record_debug(&mut self, _: &Field, value: &dyn Debug) {
+        let _ = write!(self.0, "{value:?} ");
+    }
+}
+
+impl<S: Subscriber> Layer<S> for Striker {
+    fn on_event(&self, event: &Event<'_>, _: LayerContext<'_, S>) {
+        let mut text = Text(String::new());
+        event.record(&mut text);
+        if self.is_due(&text.0) && !std::mem::replace(&mut *self.struck.lock().unwrap(), true) {
+            match self.blow {
+                Blow::Dies => panic_any("the candidate dies here"),
+                Blow::Stalls => stall(Duration::from_secs(2)),
+            }
+        }
+    }
+}
+
+impl Striker {
+    fn is_due(&self, text: &str) -> bool {
+        let asks = |step: &str| text.starts_with("asks") && text.contains(&format!("ask: {step}"));
+        match self.when {
+            When::Before(step) => asks(step),
+            When::After(step) => {
+                let mut call = self.call.lock().unwrap();
+                if call.is_none() && asks(step) {
+                    *call =
+                        text.split_once("id: ").map(|(_, rest)| rest.split(',').next().unwrap().to_owned());
+                    return false;
+                }
+                let answered =
+                    |id: &String| text.starts_with("hears") && text.contains(&format!("{{ id: {id},"));
+                call.as_ref().is_some_and(answered)
+            }
+        }
+    }
+}
+
+/// As a process that is stopped: the whole thread stands still.
+fn stall(time: Duration) {
+    let until = Instant::now() + time;
+    while let Some(left) = until.checked_duration_since(Instant::now()) {
+        thread::park_timeout(left);
+    }
+}
+
+/// Runs a candidate in a thread of its own, and strikes it.
+fn strike(context: Context, request: Request, when: When, blow: Blow) -> thread::JoinHandle<()> {
+    let struck = Striker { when, blow, call: Mutex::default(), struck: Mutex::new(false) };
+    let subscriber = Arc::new(registry().with(struck));
+    thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async { change_master(&context, request).with_subscriber(subscriber).await });
+    })
+}
+
+/// The set is whole again, and how long that took.
+async fn heals(lab: &Lab) -> (usize, Duration) {
+    let began = Instant::now();
+    loop {
+        if let Some(named) = lab.named_by_all().await
+            && lab.nodes_follow(named).await
+        {
+            return (named, began.elapsed());
+        }
+        assert!(began.elapsed() < Duration::from_secs(20), "not healed; logs in {}", lab.dir().display());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// The agents' part of it takes 2.5 s at most; Sentinel would take 20 s. The rest is for a busy machine.
+const HEALED: Duration = Duration::from_secs(8);
+
+async fn crash(when: When, blow: Blow) -> Outcome {
+    let mut lab = Lab::start().await;
+    let _agents = Agents::start(&lab, &[1, 2]);
+    let writers = Writers::start(&lab, 2).await;
+    let (context, request) = (lab.context(0), lab.request(Cause::Crash, 0));
+    lab.nodes[0].kill();
+    let candidate = strike(context, request, when, blow);
+    end(&lab, writers, candidate, when, blow).await
+}
+
+async fn switchover(when: When, blow: Blow) -> Outcome {
+    let lab = Lab::start().await;
+    let _agents = Agents::start(&lab, &[0, 1, 2]);
+    let writers = Writers::start(&lab, 2).await;
+    let candidate = strike(lab.context(0), lab.request(Cause::Switchover, 0), when, blow);
+    end(&lab, writers, candidate, when, blow).await
+}
+
+async fn end(
+    lab: &Lab,
+    writers: Writers,
+    candidate: thread::JoinHandle<()>,
+    when: When,
+    blow: Blow,
+) -> Outcome {
+    let began = Instant::now();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    heals(lab).await;
+    let healed = began.elapsed();
+    if blow == Blow::Stalls {
+        // It wakes up, and finds its election held without it.
+        tokio::time::sleep(Duration::from_millis(2500)).await;
+        tokio::task::spawn_blocking(move || candidate.join().is_ok()).await.unwrap();
+    }
+    let (master, _) = heals(lab).await;
+    writers.go_on(Duration::from_millis(200)).await;
+    let outcome = writers.finish(lab, master).await;
+    println!(
+        "{blow:?} {when:?}: healed after {healed:?}, gap {:?}, {} acknowledged, {} lost, cart-{master} leads",
+        outcome.gap, outcome.acknowledged, outcome.lost
+    );
+    assert!(healed < HEALED, "{blow:?} {when:?}: healed after {healed:?}");
+    outcome
+}
+
+const CRASH: [When; 8] = [
+    When::Before("Vote"),
+    When::After("Vote"),
+    When::Before("Promote"),
+    When::After("Promote"),
+    When::Before("Announce"),
+    When::After("Announce"),
+    When::Before("Follow"),
+    When::After("Follow"),
+];
+
+const SWITCHOVER: [When; 11] = [
+    When::After("Vote"),
+    When::Before("Pause"),
+    When::After("Pause"),
+    When::Before("Promote"),
+    When::After("Promote"),
+    When::Before("Follow"),
+    When::After("Follow"),
+    When::Before("Announce"),
+    When::After("Announce"),
+    When::Before("Release"),
+    When::After("Release"),
+];
+
+#[tokio::test]
+async fn a_candidate_that_dies_at_any_step_of_a_crash_is_rescued_without_loss() {
+    for when in CRASH {
+        assert_eq!(crash(when, Blow::Dies).await.lost, 0, "{when:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_candidate_that_dies_at_any_step_of_a_hand_over_is_rescued_without_loss() {
+    for when in SWITCHOVER {
+        assert_eq!(switchover(when, Blow::Dies).await.lost, 0, "{when:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_candidate_that_stalls_at_any_step_of_a_crash_does_no_harm() {
+    for when in CRASH {
+        assert_eq!(crash(when, Blow::Stalls).await.lost, 0, "{when:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_candidate_that_stalls_at_any_step_of_a_hand_over_does_no_harm() {
+    for when in SWITCHOVER {
+        assert_eq!(switchover(when, Blow::Stalls).await.lost, 0, "{when:?}");
+    }
+}

@@ -1,0 +1,125 @@
+//! The master's server ends.
+
+use std::time::Duration;
+
+use redoubt_election::{Verdict, change_master};
+use redoubt_wire::failover::{Cause, Outcome};
+
+use crate::{
+    harness::{Lab, PATIENCE},
+    writers::Writers,
+};
+
+/// Under load of other tests; alone it takes some 15 ms. Sentinel takes 6 s.
+const GAP: Duration = Duration::from_millis(1500);
+
+#[tokio::test]
+async fn a_crash_of_the_master_loses_no_acknowledged_write() {
+    let mut lab = Lab::start().await;
+    let writers = Writers::start(&lab, 4).await;
+    let request = lab.request(Cause::Crash, 0);
+    lab.nodes[0].kill();
+    let report = change_master(&lab.context(0), request).await;
+    assert_eq!(report.verdict, Verdict::Done, "{report:?}");
+    let new = lab.index_of(report.failover.new_master.as_ref().unwrap());
+    writers.go_on(Duration::from_millis(500)).await;
+    lab.whole(new).await;
+
+    let outcome = writers.finish(&lab, new).await;
+    println!("gap {:?}, {} acknowledged, {:?}", outcome.gap, outcome.acknowledged, report.failover);
+    assert_eq!(outcome.lost, 0, "of {}", outcome.acknowledged);
+    assert!(outcome.gap < GAP, "{:?}", outcome.gap);
+    assert_eq!(report.failover.outcome, Outcome::Done);
+    assert!(report.failover.votes.len() >= 2 && report.failover.epoch == Some(1), "{:?}", report.failover);
+
+    lab.start_node(0, Some(new));
+    lab.whole(new).await;
+}
+
+#[tokio::test]
+async fn ten_crashes_in_a_row_lose_no_acknowledged_write() {
+    let mut lab = Lab::start().await;
+    let writers = Writers::start(&lab, 2).await;
+    let mut master = 0;
+    for round in 1..=10 {
+        let request = lab.request(Cause::Crash, master);
+        lab.nodes[master].kill();
+        let report = change_master(&lab.context(master), request).await;
+        assert_eq!(report.verdict, Verdict::Done, "round {round}: {report:?}");
+        assert_eq!(report.failover.epoch, Some(round), "an epoch was wasted");
+        let new = lab.index_of(report.failover.new_master.as_ref().unwrap());
+        lab.start_node(master, Some(new));
+        lab.whole(new).await;
+        master = new;
+        writers.go_on(Duration::from_millis(100)).await;
+    }
+    let outcome = writers.finish(&lab, master).await;
+    println!("gap {:?}, {} acknowledged", outcome.gap, outcome.acknowledged);
+    assert_eq!(outcome.lost, 0, "of {}", outcome.acknowledged);
+    assert!(outcome.gap < GAP, "{:?}", outcome.gap);
+}
+
+#[tokio::test]
+async fn three_candidates_at_once_elect_one() {
+    let mut lab = Lab::start().await;
+    let requests = [Cause::Crash, Cause::Rescue, Cause::Rescue].map(|cause| lab.request(cause, 0));
+    let contexts = [0, 1, 2].map(|node| lab.context(node));
+    lab.nodes[0].kill();
+    let [first, second, third] = requests;
+    let reports = tokio::join!(
+        change_master(&contexts[0], first),
+        change_master(&contexts[1], second),
+        change_master(&contexts[2], third),
+    );
+    let reports = [reports.0, reports.1, reports.2];
+    let done = reports.iter().filter(|report| report.verdict == Verdict::Done).count();
+    assert_eq!(done, 1, "{reports:?}");
+    let masters = lab.masters().await;
+    assert_eq!(masters.len(), 1);
+    lab.whole(masters[0]).await;
+}
+
+#[tokio::test]
+async fn without_a_majority_of_the_sentinels_nothing_is_promoted() {
+    let mut lab = Lab::start().await;
+    let request = lab.request(Cause::Crash, 0);
+    lab.sentinels[0].kill();
+    lab.sentinels[1].kill();
+    lab.nodes[0].kill();
+    let report = change_master(&lab.context(0), request).await;
+    assert!(matches!(report.verdict, Verdict::RetryAfter { .. }), "{report:?}");
+    assert!(lab.masters().await.is_empty());
+    assert_eq!(report.failover.epoch, None, "votes were asked for in vain");
+}
+
+#[tokio::test]
+async fn a_frozen_sentinel_does_not_hold_an_election_up() {
+    let mut lab = Lab::start().await;
+    let request = lab.request(Cause::Crash, 0);
+    lab.sentinels[1].freeze();
+    lab.nodes[0].kill();
+    let report = change_master(&lab.context(0), request).await;
+    assert_eq!(report.verdict, Verdict::Done, "{report:?}");
+    assert!(report.failover.duration_ms < 500, "{report:?}");
+    lab.sentinels[1].thaw();
+    lab.whole(lab.index_of(report.failover.new_master.as_ref().unwrap())).await;
+}
+
+#[tokio::test]
+async fn sentinel_still_fails_over_by_itself_afterwards() {
+    let mut lab = Lab::start().await;
+    let request = lab.request(Cause::Crash, 0);
+    lab.nodes[0].kill();
+    let report = change_master(&lab.context(0), request).await;
+    let new = lab.index_of(report.failover.new_master.as_ref().unwrap());
+    lab.start_node(0, Some(new));
+    lab.whole(new).await;
+
+    lab.nodes[new].kill();
+    let began = std::time::Instant::now();
+    while lab.named_by_all().await.is_none_or(|named| named == new) {
+        assert!(began.elapsed() < PATIENCE, "Sentinel names no other; logs in {:?}", lab.dir());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    println!("by Sentinel alone: {:?}", began.elapsed());
+}

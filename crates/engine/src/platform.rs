@@ -1,0 +1,127 @@
+//! What the engine needs of the place where Redis runs. Small on purpose: whatever one platform can and another
+//! cannot stays behind it.
+
+use std::{future::Future, sync::Arc};
+
+use redoubt_api::{CheckedRedis, Event, Key, RedisStatus};
+use redoubt_wire::config::{NodeEntry, SentinelEntry, SetConfig};
+use secrecy::SecretString;
+
+/// A place where members run: this machine, or Kubernetes.
+///
+/// Guarantees asked of every implementation: each call is idempotent, can be cut off at any point and made again,
+/// and never touches data unless it says so.
+pub trait Platform: Send + Sync + 'static {
+    /// Who the set is and where its members will be reached, for the counts in `redis` (while scaling in, the
+    /// engine asks with the counts that still run). Made once and kept: the same answer after every restart.
+    fn identify(&self, redis: &CheckedRedis) -> impl Future<Output = Result<Identity, PlatformError>> + Send;
+
+    /// The members that exist now, running or not: also those that were asked for and have no process yet, and
+    /// those that are on their way out ([`Member::leaving`]). Called after every change, so it must cost little.
+    fn observe(&self, key: &Key) -> impl Future<Output = Result<Vec<Member>, PlatformError>> + Send;
+
+    /// Makes the workload be so many members of this template, with this configuration. Members above the counts
+    /// are stopped, highest ordinal first; their data stays. A member that runs with an older template is left
+    /// as it is: [`Platform::replace`] is for that. A member whose agent has ended is started again. May answer
+    /// before members that leave are gone.
+    fn apply(&self, workload: &Workload) -> impl Future<Output = Result<(), PlatformError>> + Send;
+
+    /// Stops one member within its grace period and starts it with the workload's template.
+    fn replace(
+        &self,
+        workload: &Workload,
+        member: &str,
+    ) -> impl Future<Output = Result<(), PlatformError>> + Send;
+
+    /// Shows status, events, roles and endpoints to people and to clients. Writes only what differs.
+    fn publish(
+        &self,
+        key: &Key,
+        publication: &Publication,
+    ) -> impl Future<Output = Result<(), PlatformError>> + Send;
+
+    /// The status that was published last, if there is one: how the engine takes up where it, or another, stopped.
+    fn published(&self, key: &Key)
+    -> impl Future<Output = Result<Option<RedisStatus>, PlatformError>> + Send;
+
+    /// Stops every member and removes what was made for it. Volumes stay if the resource says so.
+    fn delete(&self, key: &Key) -> impl Future<Output = Result<(), PlatformError>> + Send;
+
+    /// The token for the agents of this set.
+    fn token(&self, key: &Key) -> impl Future<Output = Result<Arc<SecretString>, PlatformError>> + Send;
+}
+
+/// What identifies a set for all its life.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Made once when the resource is first seen.
+    pub uid: String,
+    /// The data nodes, in ordinal order.
+    pub nodes: Vec<NodeEntry>,
+    /// The Sentinels, in ordinal order; none in `Standalone`.
+    pub sentinels: Vec<SentinelEntry>,
+}
+
+/// Data node or Sentinel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum MemberKind {
+    /// A data node.
+    Node,
+    /// A Sentinel.
+    Sentinel,
+}
+
+/// One member as the platform sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// `cart-0`, `cart-sentinel-0`.
+    pub name: String,
+    /// What it is.
+    pub kind: MemberKind,
+    /// Its place in the order.
+    pub ordinal: u32,
+    /// The template it was started with.
+    pub template: String,
+    /// Its agent's process (or container) is there.
+    pub running: bool,
+    /// It is above the counts last applied and being stopped; it will not come back.
+    pub leaving: bool,
+    /// Why it cannot run, in the platform's words.
+    pub trouble: Option<String>,
+}
+
+/// What a set should consist of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Workload {
+    /// The resource.
+    pub redis: CheckedRedis,
+    /// Data nodes to have now; while scaling in this is not yet what the resource asks for.
+    pub nodes: u32,
+    /// Sentinels to have now.
+    pub sentinels: u32,
+    /// The configuration for all agents.
+    pub config: SetConfig,
+    /// Digest of all that takes a new process: image, resources, `restartedAt`.
+    pub template: String,
+}
+
+/// What people and clients see.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Publication {
+    /// The resource's `.status`.
+    pub status: RedisStatus,
+    /// Events since the last publication.
+    pub events: Vec<Event>,
+}
+
+/// The platform could not do what was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what}: {why}; {next}")]
+pub struct PlatformError {
+    /// What was tried, where.
+    pub what: String,
+    /// Why it failed.
+    pub why: String,
+    /// What to do next.
+    pub next: String,
+}

@@ -1,0 +1,214 @@
+//! `Ready`, `Available`, `Progressing`, `Degraded`, `SentinelQuorum`: each with its reason and the next step.
+
+use redoubt_api::{Condition, ConditionStatus, ConditionType};
+use redoubt_wire::state::{Phase, Replication};
+
+use super::Activity;
+use crate::{
+    look::{Finding, Look, can_vote},
+    world::majority,
+};
+
+/// One aspect before it has a time.
+struct Aspect {
+    status: ConditionStatus,
+    reason: &'static str,
+    message: String,
+}
+
+impl Aspect {
+    fn new(status: ConditionStatus, reason: &'static str, message: impl Into<String>) -> Self {
+        Self { status, reason, message: message.into() }
+    }
+}
+
+/// All aspects, with the time of their last transition.
+pub(super) fn of(look: &Look<'_>, activity: &Activity, previous: &[Condition]) -> Vec<Condition> {
+    let mut aspects = vec![
+        (ConditionType::Ready, ready(look, activity)),
+        (ConditionType::Available, available(look)),
+        (ConditionType::Progressing, progressing(look, activity)),
+        (ConditionType::Degraded, degraded(look)),
+    ];
+    if look.redis.sentinel().is_some() {
+        aspects.push((ConditionType::SentinelQuorum, sentinel_quorum(look)));
+    }
+    let condition = |(kind, aspect): (ConditionType, Aspect)| Condition {
+        kind,
+        status: aspect.status,
+        reason: aspect.reason.to_owned(),
+        message: aspect.message,
+        last_transition_time: look.world.at,
+    };
+    aspects.into_iter().map(condition).map(|condition| since(condition, previous)).collect()
+}
+
+/// The time of a transition stays until the status changes.
+pub(super) fn since(condition: Condition, previous: &[Condition]) -> Condition {
+    let before = previous.iter().find(|old| old.kind == condition.kind && old.status == condition.status);
+    Condition {
+        last_transition_time: before.map_or(condition.last_transition_time, |old| old.last_transition_time),
+        ..condition
+    }
+}
+
+fn ready(look: &Look<'_>, activity: &Activity) -> Aspect {
+    let plan = &activity.plan;
+    let not = |reason, message| Aspect::new(ConditionStatus::False, reason, message);
+    match (&plan.step, &plan.waiting) {
+        (Some(step), _) => not(step.reason(), step.to_string()),
+        (None, Some(waiting)) => not(waiting.reason, waiting.why.clone()),
+        // Nothing is planned for a paused resource, whatever its members do.
+        (None, None) => match faults(look) {
+            faults if faults.is_empty() => Aspect::new(ConditionStatus::True, "AsAsked", as_asked(look)),
+            faults => not("MembersNotReady", faults.join("; ")),
+        },
+    }
+}
+
+fn as_asked(look: &Look<'_>) -> String {
+    let counted = |count: u32, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
+    let nodes = counted(look.counts.nodes, "node");
+    match look.counts.sentinels {
+        0 => format!("{nodes} as asked"),
+        sentinels => format!("{nodes} and {} as asked, replicas in sync", counted(sentinels, "Sentinel")),
+    }
+}
+
+fn available(look: &Look<'_>) -> Aspect {
+    let Some(endpoint) = look.named_master() else {
+        return nobody_named(look);
+    };
+    let Some(master) = look.master() else {
+        return Aspect::new(
+            ConditionStatus::False,
+            "NoMaster",
+            format!("{endpoint} is named master and is not there"),
+        );
+    };
+    let (name, fault) = (&master.member.name, look.standing(master));
+    let unknown = |reason, message| Aspect::new(ConditionStatus::Unknown, reason, message);
+    match master.node().map(|node| (&node.phase, &node.replication)) {
+        _ if look.serves() => {
+            Aspect::new(ConditionStatus::True, "MasterServes", format!("{name} takes writes at {endpoint}"))
+        }
+        None if master.member.running => {
+            let address = look.agent_address(name);
+            unknown(
+                "MasterUnknown",
+                format!(
+                    "{name} is the master and its agent does not answer; see whether {address} is reachable"
+                ),
+            )
+        }
+        // The Sentinels' agents and its own tell their news at different moments.
+        Some((Phase::Running, Some(Replication::Replica { .. }))) => {
+            unknown("MasterIsReplica", format!("{name}: {}", fault.fault()))
+        }
+        _ => Aspect::new(
+            ConditionStatus::False,
+            "MasterNotServing",
+            format!("{name} is the master and does not serve: {}", fault.fault()),
+        ),
+    }
+}
+
+/// "No" takes a majority that could have said "yes".
+fn nobody_named(look: &Look<'_>) -> Aspect {
+    let answering = look.sentinels().filter(|view| view.sentinel().is_some()).count();
+    let enough = answering >= majority(look.voters()) as usize || answering == look.voters() as usize;
+    let status = if enough { ConditionStatus::False } else { ConditionStatus::Unknown };
+    let message = format!(
+        "{answering} of {} Sentinels answer and no majority names a master{}",
+        look.voters(),
+        waits(look)
+    );
+    Aspect::new(status, "NoMaster", message)
+}
+
+/// What the nodes themselves say they wait for.
+fn waits(look: &Look<'_>) -> String {
+    let waiting = look
+        .nodes()
+        .filter(|view| view.node().is_some_and(|node| matches!(node.phase, Phase::Waiting { .. })));
+    let reasons: Vec<String> =
+        waiting.map(|view| format!("{}: {}", view.member.name, look.standing(view).fault())).collect();
+    if reasons.is_empty() { String::new() } else { format!("; {}", reasons.join("; ")) }
+}
+
+fn progressing(look: &Look<'_>, activity: &Activity) -> Aspect {
+    let idle = |reason, message: String| Aspect::new(ConditionStatus::False, reason, message);
+    if !activity.refused.is_empty() {
+        let faults = activity.refused.join("; ");
+        return idle(
+            "SpecRefused",
+            format!("the resource was refused and the one before stays in force: {faults}"),
+        );
+    }
+    if look.redis.spec.paused {
+        return idle(
+            "Paused",
+            "redoubt.dev/paused is \"true\": nothing is done until it is removed".to_owned(),
+        );
+    }
+    match (&activity.plan.step, &activity.plan.waiting) {
+        (Some(step), _) => Aspect::new(ConditionStatus::True, step.reason(), step.to_string()),
+        (None, Some(waiting)) if waiting.reason == "ConfigRefused" => {
+            idle(waiting.reason, waiting.why.clone())
+        }
+        (None, Some(waiting)) => Aspect::new(ConditionStatus::True, waiting.reason, waiting.why.clone()),
+        (None, None) => idle("NothingToDo", "all is as the resource asks".to_owned()),
+    }
+}
+
+fn degraded(look: &Look<'_>) -> Aspect {
+    let faults = faults(look);
+    if faults.is_empty() {
+        return Aspect::new(ConditionStatus::False, "AllWell", "every member is well");
+    }
+    let members = look.nodes().chain(look.sentinels());
+    let finding = members.filter_map(|view| look.standing(view).finding).map(Finding::reason).next();
+    Aspect::new(ConditionStatus::True, finding.unwrap_or("MembersNotReady"), faults.join("; "))
+}
+
+/// What is wrong with each member that is not well.
+fn faults(look: &Look<'_>) -> Vec<String> {
+    let members = (look.nodes().chain(look.sentinels())).map(|view| (view, look.standing(view)));
+    let unwell = members.filter(|(_, standing)| !standing.is_good());
+    let missing = look.missing().into_iter().map(|name| format!("{name}: not created yet"));
+    unwell
+        .map(|(view, standing)| format!("{}: {}", view.member.name, standing.fault()))
+        .chain(missing)
+        .collect()
+}
+
+fn sentinel_quorum(look: &Look<'_>) -> Aspect {
+    let quorum = look.config.sentinel().map_or(0, |sentinel| sentinel.quorum);
+    let needed = majority(look.voters()).max(quorum);
+    let alive = look.sentinels().filter(|view| can_vote(view)).count();
+    let silent = look.sentinels().filter(|view| view.member.running && view.sentinel().is_none()).count();
+    let count = look.counts.sentinels;
+    if alive >= needed as usize {
+        return Aspect::new(
+            ConditionStatus::True,
+            "Enough",
+            format!("at least {needed} of {count} Sentinels can elect"),
+        );
+    }
+    let message = format!(
+        "{alive} of {count} Sentinels can elect, {needed} are needed: a dead master would not be replaced"
+    );
+    if alive + silent >= needed as usize {
+        return Aspect::new(
+            ConditionStatus::Unknown,
+            "SentinelsSilent",
+            format!("{message}; {silent} do not answer"),
+        );
+    }
+    Aspect::new(ConditionStatus::False, "TooFew", message)
+}
+
+/// The condition of this kind holds.
+pub(crate) fn holds(conditions: &[Condition], kind: ConditionType) -> bool {
+    conditions.iter().any(|condition| condition.kind == kind && condition.status == ConditionStatus::True)
+}

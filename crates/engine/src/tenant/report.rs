@@ -1,0 +1,64 @@
+//! Shows what is: to the views at once, to the platform only when it differs from what was published.
+
+use jiff::Timestamp;
+use redoubt_api::RedisStatus;
+use tracing::warn;
+
+use super::Tenant;
+use crate::{
+    agents::Dial,
+    look::Look,
+    platform::{Platform, PlatformError, Publication},
+    status::{Activity, status_for, unobserved},
+};
+
+impl<P: Platform, D: Dial> Tenant<P, D> {
+    /// Takes up what was published before this task began, so that times and events go on.
+    pub(super) async fn recall(&mut self) -> Result<(), PlatformError> {
+        if self.published.is_none() {
+            self.published = Some(self.gate.published(&self.key).await?.unwrap_or_default());
+        }
+        Ok(())
+    }
+
+    pub(super) async fn report(&mut self, look: &Look<'_>, activity: &Activity) -> Result<(), PlatformError> {
+        let status = status_for(look, activity, &self.before());
+        self.publish(status).await
+    }
+
+    /// A resource that was refused, and none before it that could go on.
+    pub(super) async fn report_refused(&mut self, faults: &[String]) -> Result<(), PlatformError> {
+        let message =
+            format!("the resource was refused: {}; correct it and apply it again", faults.join("; "));
+        let status = unobserved(&self.before(), "SpecRefused", message, &self.events, Timestamp::now());
+        self.publish(status).await
+    }
+
+    /// As far as that is possible: the platform itself may be in trouble.
+    pub(super) async fn report_trouble(&mut self, error: &PlatformError) {
+        let status =
+            unobserved(&self.before(), "PlatformError", error.to_string(), &self.events, Timestamp::now());
+        if let Err(error) = self.publish(status).await {
+            warn!(redis = %self.key.name, %error, "the status is not published");
+        }
+    }
+
+    async fn publish(&mut self, status: RedisStatus) -> Result<(), PlatformError> {
+        self.show(&status);
+        let before = self.before();
+        if status == before {
+            self.events.clear();
+            return Ok(());
+        }
+        let news = status.events.iter().filter(|event| !before.events.contains(event)).cloned().collect();
+        let publication = Publication { status, events: news };
+        self.gate.publish(&self.key, &publication).await?;
+        self.published = Some(publication.status);
+        self.events.clear();
+        Ok(())
+    }
+
+    fn before(&self) -> RedisStatus {
+        self.published.clone().unwrap_or_default()
+    }
+}

@@ -1,0 +1,231 @@
+//! What is: all that was observed of one Redis, and when.
+
+use jiff::Timestamp;
+use redoubt_api::{CheckedRedis, CheckedTopology};
+use redoubt_redis::Endpoint;
+use redoubt_wire::state::{AgentRole, AgentState, NodeState, SentinelState};
+
+use crate::platform::{Identity, Member, MemberKind};
+
+/// One Redis as it was seen.
+#[derive(Debug, Clone, PartialEq)]
+pub struct World {
+    /// When it was put together.
+    pub at: Timestamp,
+    /// Who the set is; covers the members that exist and those the resource asks for, but for a `shortage`.
+    pub identity: Identity,
+    /// Why there are no addresses for members that the resource asks for; what exists goes on without them.
+    pub shortage: Option<String>,
+    /// The members the platform knows of, by kind and ordinal.
+    pub members: Vec<MemberView>,
+}
+
+/// One member: the platform's view and its agent's.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MemberView {
+    /// What the platform says.
+    pub member: Member,
+    /// What its agent says; `None` while it does not answer.
+    pub state: Option<Observed<AgentState>>,
+}
+
+/// A value and when it was seen.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Observed<T> {
+    /// The value.
+    pub value: T,
+    /// When it was last confirmed.
+    pub at: Timestamp,
+}
+
+/// How many members of each kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Data nodes.
+    pub nodes: u32,
+    /// Sentinels.
+    pub sentinels: u32,
+}
+
+impl Counts {
+    /// What the resource asks for.
+    #[must_use]
+    pub fn wanted(redis: &CheckedRedis) -> Self {
+        let sentinels = match &redis.spec.topology {
+            CheckedTopology::Standalone => 0,
+            CheckedTopology::Sentinel(sentinel) => sentinel.replicas,
+        };
+        Self { nodes: redis.spec.replicas, sentinels }
+    }
+
+    /// What exists and stays: the highest ordinal, since members leave from the top.
+    #[must_use]
+    pub fn existing<'a>(members: impl IntoIterator<Item = &'a Member>) -> Self {
+        let mut counts = Self::default();
+        for member in members.into_iter().filter(|member| !member.leaving) {
+            let count = counts.of_mut(member.kind);
+            *count = (*count).max(member.ordinal + 1);
+        }
+        counts
+    }
+
+    /// How many there are addresses for.
+    #[must_use]
+    pub fn covered(identity: &Identity) -> Self {
+        let count = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
+        Self { nodes: count(identity.nodes.len()), sentinels: count(identity.sentinels.len()) }
+    }
+
+    /// The smaller of each.
+    #[must_use]
+    pub fn min(self, other: Self) -> Self {
+        Self { nodes: self.nodes.min(other.nodes), sentinels: self.sentinels.min(other.sentinels) }
+    }
+
+    /// The larger of each.
+    #[must_use]
+    pub fn max(self, other: Self) -> Self {
+        Self { nodes: self.nodes.max(other.nodes), sentinels: self.sentinels.max(other.sentinels) }
+    }
+
+    /// Of this kind.
+    #[must_use]
+    pub fn of(self, kind: MemberKind) -> u32 {
+        match kind {
+            MemberKind::Node => self.nodes,
+            MemberKind::Sentinel => self.sentinels,
+        }
+    }
+
+    /// One less of this kind.
+    #[must_use]
+    pub fn without_last(mut self, kind: MemberKind) -> Self {
+        let count = self.of_mut(kind);
+        *count = count.saturating_sub(1);
+        self
+    }
+
+    fn of_mut(&mut self, kind: MemberKind) -> &mut u32 {
+        match kind {
+            MemberKind::Node => &mut self.nodes,
+            MemberKind::Sentinel => &mut self.sentinels,
+        }
+    }
+}
+
+/// More than half.
+#[must_use]
+pub fn majority(of: u32) -> u32 {
+    of / 2 + 1
+}
+
+impl World {
+    /// Puts it together, members in the order of their ordinals.
+    #[must_use]
+    pub fn new(at: Timestamp, identity: Identity, mut members: Vec<MemberView>) -> Self {
+        members.sort_by_key(|view| (view.member.kind, view.member.ordinal));
+        Self { at, identity, shortage: None, members }
+    }
+
+    /// The members of one kind that stay.
+    pub fn staying(&self, kind: MemberKind) -> impl Iterator<Item = &MemberView> {
+        self.members.iter().filter(move |view| view.member.kind == kind && !view.member.leaving)
+    }
+
+    /// The member of this name.
+    #[must_use]
+    pub fn member(&self, name: &str) -> Option<&MemberView> {
+        self.members.iter().find(|view| view.member.name == name)
+    }
+
+    /// The data node that is announced at this endpoint.
+    #[must_use]
+    pub fn node_at(&self, server: &Endpoint) -> Option<&MemberView> {
+        let name = self.identity.node_name(server)?;
+        self.member(name)
+    }
+}
+
+impl Identity {
+    /// Name of the data node that is announced at this endpoint.
+    #[must_use]
+    pub fn node_name(&self, server: &Endpoint) -> Option<&str> {
+        self.nodes.iter().find(|node| node.server == *server).map(|node| node.name.as_str())
+    }
+
+    /// Where the server of this node or Sentinel is announced.
+    #[must_use]
+    pub fn server(&self, name: &str) -> Option<&Endpoint> {
+        let node = self.nodes.iter().find(|node| node.name == name).map(|node| &node.server);
+        node.or_else(|| self.sentinels.iter().find(|entry| entry.name == name).map(|entry| &entry.server))
+    }
+
+    /// Where the agent of this node or Sentinel answers.
+    #[must_use]
+    pub fn agent(&self, name: &str) -> Option<&Endpoint> {
+        let node = self.nodes.iter().find(|node| node.name == name).map(|node| &node.agent);
+        node.or_else(|| self.sentinels.iter().find(|entry| entry.name == name).map(|entry| &entry.agent))
+    }
+}
+
+impl MemberView {
+    /// What its agent says, if it answers and is the one that should answer there.
+    #[must_use]
+    pub fn agent(&self) -> Option<&AgentState> {
+        self.state.as_ref().map(|observed| &observed.value).filter(|state| state.name == self.member.name)
+    }
+
+    /// The part of a data node's agent.
+    #[must_use]
+    pub fn node(&self) -> Option<&NodeState> {
+        match &self.agent()?.role {
+            AgentRole::Node(node) => Some(node),
+            AgentRole::Sentinel(_) => None,
+        }
+    }
+
+    /// The part of a Sentinel's agent.
+    #[must_use]
+    pub fn sentinel(&self) -> Option<&SentinelState> {
+        match &self.agent()?.role {
+            AgentRole::Sentinel(sentinel) => Some(sentinel),
+            AgentRole::Node(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn member(kind: MemberKind, ordinal: u32, leaving: bool) -> Member {
+        Member {
+            name: format!("m-{ordinal}"),
+            kind,
+            ordinal,
+            template: String::new(),
+            running: true,
+            leaving,
+            trouble: None,
+        }
+    }
+
+    #[test]
+    fn a_member_that_leaves_is_not_counted_and_a_gap_is() {
+        use MemberKind::{Node, Sentinel};
+        let members = [
+            member(Node, 0, false),
+            member(Node, 2, false),
+            member(Node, 3, true),
+            member(Sentinel, 0, true),
+        ];
+        assert_eq!(Counts::existing(&members), Counts { nodes: 3, sentinels: 0 });
+    }
+
+    #[test]
+    fn more_than_half_is_more_than_half() {
+        for (of, want) in [(1, 1), (2, 2), (3, 2), (4, 3), (5, 3)] {
+            assert_eq!(majority(of), want);
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Who a set is and where it lives: made once, kept for ever.
+
+use redoubt_api::CheckedRedis;
+use redoubt_engine::platform::{Identity, MemberKind};
+use redoubt_wire::config::{NodeEntry, SentinelEntry, sentinel_id};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    address::{Block, Claim},
+    error::LocalError,
+    files::{self, Worth},
+    names::member_name,
+    paths::SetDir,
+};
+
+/// Blocks tried before giving up: a thousand sets fill a sixtieth of the blocks of addresses, so that all of these
+/// taken means that something else is wrong.
+const MAX_ATTEMPTS: u32 = 64;
+
+/// What is kept of a set's identity.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct KeptIdentity {
+    /// Made when the resource is first seen.
+    pub(crate) uid: String,
+    /// Where its members are.
+    pub(crate) block: Block,
+}
+
+impl KeptIdentity {
+    /// What was kept; `None` for a set never seen.
+    pub(crate) fn load(dir: &SetDir) -> Result<Option<Self>, LocalError> {
+        files::read_json(&dir.identity())
+    }
+
+    /// Makes a new one with a free block, and keeps it.
+    pub(crate) fn make(
+        dir: &SetDir,
+        redis: &CheckedRedis,
+        single_address: bool,
+    ) -> Result<(Self, Claim), LocalError> {
+        let uid = new_uid()?;
+        let (block, claim) = free_block(redis, &uid, single_address)?;
+        let identity = Self { uid, block };
+        files::private_dir(dir.root())?;
+        files::write_json(&dir.identity(), &identity, Worth::Lasting)?;
+        Ok((identity, claim))
+    }
+
+    /// The members of a resource.
+    pub(crate) fn entries(&self, redis: &CheckedRedis) -> Result<Identity, LocalError> {
+        let name = &redis.key.name;
+        let place = |kind, ordinal, asked| {
+            self.block.place(kind, ordinal).ok_or_else(|| LocalError::TooMany {
+                name: name.clone(),
+                what: match kind {
+                    MemberKind::Node => "nodes",
+                    MemberKind::Sentinel => "Sentinels",
+                },
+                asked,
+                limit: self.block.limit(),
+            })
+        };
+        let (nodes, sentinels) = counts(redis);
+        let node = |ordinal| {
+            let place = place(MemberKind::Node, ordinal, nodes)?;
+            Ok(NodeEntry {
+                name: member_name(name, MemberKind::Node, ordinal),
+                server: place.server_endpoint(),
+                agent: place.agent_endpoint(),
+            })
+        };
+        let sentinel = |ordinal| {
+            let place = place(MemberKind::Sentinel, ordinal, sentinels)?;
+            let name = member_name(name, MemberKind::Sentinel, ordinal);
+            Ok(SentinelEntry {
+                id: sentinel_id(&self.uid, &name),
+                name,
+                server: place.server_endpoint(),
+                agent: place.agent_endpoint(),
+            })
+        };
+        Ok(Identity {
+            uid: self.uid.clone(),
+            nodes: (0..nodes).map(node).collect::<Result<_, LocalError>>()?,
+            sentinels: (0..sentinels).map(sentinel).collect::<Result<_, LocalError>>()?,
+        })
+    }
+}
+
+fn counts(redis: &CheckedRedis) -> (u32, u32) {
+    (redis.spec.replicas, redis.sentinel().map_or(0, |sentinel| sentinel.replicas))
+}
+
+/// Claimed first, then looked at: two engines that look at the same time cannot both take it.
+fn free_block(redis: &CheckedRedis, uid: &str, single_address: bool) -> Result<(Block, Claim), LocalError> {
+    let (nodes, sentinels) = counts(redis);
+    let mut last = String::new();
+    for attempt in 0..MAX_ATTEMPTS {
+        let block = Block::candidate(uid, attempt, single_address);
+        match block.claim().and_then(|claim| block.probe(nodes, sentinels).map(|()| claim)) {
+            Ok(claim) => return Ok((block, claim)),
+            Err(error) => last = format!("{block}: {error}"),
+        }
+    }
+    Err(LocalError::NoAddresses { name: redis.key.name.clone(), tried: MAX_ATTEMPTS as usize, last })
+}
+
+/// As UUIDs of version 4 look.
+fn new_uid() -> Result<String, LocalError> {
+    use rand::TryRng as _;
+    let mut bytes = [0_u8; 16];
+    rand::rngs::SysRng.try_fill_bytes(&mut bytes).map_err(|error| LocalError::Random(error.to_string()))?;
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let number = u128::from_be_bytes(bytes);
+    let hex = format!("{number:032x}");
+    Ok([&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-"))
+}

@@ -1,0 +1,50 @@
+//! Changed rights and passwords, carried into a running data node.
+
+use redoubt_redis::{Connection, Error};
+use redoubt_wire::{config::Access, secrets::Secrets};
+use secrecy::ExposeSecret as _;
+
+use super::apply::{ApplyError, Left};
+use crate::acl::{self, User};
+
+/// Makes the users what they should be, then logs in at the master with today's password. Connections that are open
+/// stay open; a server accepts a new password before it uses one.
+///
+/// Guarantee: when the server refuses one user, those changed before it are as before. Made again it changes nothing.
+pub async fn apply_access(
+    connection: &mut Connection,
+    before: (&Access, &Secrets),
+    after: (&Access, &Secrets),
+) -> Result<(), ApplyError> {
+    let old = acl::node_users(before.0, before.1);
+    let changed = acl::changed(&old, &acl::node_users(after.0, after.1));
+    for (number, user) in changed.iter().enumerate() {
+        match connection.call(user.set_user().arguments()).await {
+            Ok(_) => {}
+            Err(Error::Server { message, .. }) => {
+                let left = put_back(connection, &old, &changed[..number]).await;
+                return Err(ApplyError::Refused {
+                    directive: format!("user {}", user.name()),
+                    message,
+                    left,
+                });
+            }
+            Err(lost) => return Err(lost.into()),
+        }
+    }
+    let password = |secrets: &Secrets| secrets.replication.current().expose_secret().to_owned();
+    if password(before.1) != password(after.1) {
+        connection.config_set(&[("masterauth", &password(after.1))]).await?;
+    }
+    Ok(())
+}
+
+async fn put_back(connection: &mut Connection, old: &[User], changed: &[User]) -> Left {
+    let mut left = Left::default();
+    for user in old.iter().filter(|user| changed.iter().any(|changed| changed.name() == user.name())) {
+        if connection.call(user.set_user().arguments()).await.is_err() {
+            left.0.push(format!("user {}", user.name()));
+        }
+    }
+    left
+}

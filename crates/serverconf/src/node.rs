@@ -1,0 +1,190 @@
+//! `redis.conf` of a data node.
+
+use std::path::PathBuf;
+
+use redoubt_redis::{Endpoint, conf::ConfFile};
+use redoubt_wire::{
+    config::{NodeEntry, SetConfig},
+    secrets::{REPLICATION_USER, Secrets},
+};
+use secrecy::ExposeSecret as _;
+
+use crate::{acl, directive};
+
+/// What only the agent knows when it starts its server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeLaunch {
+    /// Addresses to listen on, separated by blanks.
+    pub bind: String,
+    /// Folder of the data.
+    pub data_dir: PathBuf,
+    /// As what it starts.
+    pub start: Start,
+    /// The data is in the AOF; see [`crate::aof`], which knows when that is so.
+    pub aof_in_file: bool,
+    /// The fence: replicas that must be in sync for a master to take writes.
+    pub min_replicas_to_write: u32,
+}
+
+/// As what a server starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Start {
+    /// As master.
+    Master,
+    /// As replica of the server announced here.
+    ReplicaOf(Endpoint),
+}
+
+/// The whole `redis.conf` of a node. It holds `masterauth` in clear, so it belongs in a file that only its owner reads.
+///
+/// The file is made anew at each start and whenever the configuration changes; what CONFIG REWRITE put into it in
+/// between is not kept.
+#[must_use]
+pub fn node_conf(set: &SetConfig, node: &NodeEntry, secrets: &Secrets, launch: &NodeLaunch) -> String {
+    let mut file = ConfFile::default();
+    file.comment(&format!(
+        "Written by Redoubt for {}, again at each start. Change the resource instead.",
+        node.name
+    ));
+    process(&mut file, node, launch);
+    replication(&mut file, set, node, secrets, launch);
+    for user in acl::node_users(&set.access, secrets) {
+        file.add(&["user"], &user.directive());
+    }
+    persistence(&mut file, set, launch);
+    for (name, value) in directive::chosen(&set.directives) {
+        directive::add_written(&mut file, &[name], value);
+    }
+    file.to_string()
+}
+
+/// What the process is and where it listens.
+fn process(file: &mut ConfFile, node: &NodeEntry, launch: &NodeLaunch) {
+    file.add(&["bind"], &words(&launch.bind));
+    file.add(&["port"], &[node.server.port.to_string()]);
+    // Everybody logs in; with `auth` off the resource says that nobody has to.
+    file.add(&["protected-mode"], &["no"]);
+    file.add(&["dir"], &[launch.data_dir.to_string_lossy()]);
+    for (name, value) in [("daemonize", "no"), ("supervised", "no"), ("pidfile", ""), ("logfile", "")] {
+        file.add(&[name], &[value]);
+    }
+}
+
+/// `replica-priority` of a replica that must not be elected.
+pub const NOT_ELECTABLE: &str = "0";
+/// `replica-priority` of one that may; the servers' own default.
+pub const ELECTABLE: &str = "100";
+
+/// Who it is to the others, whom it follows, and the fence.
+fn replication(
+    file: &mut ConfFile,
+    set: &SetConfig,
+    node: &NodeEntry,
+    secrets: &Secrets,
+    launch: &NodeLaunch,
+) {
+    file.add(&["replica-announce-ip"], &[&node.server.host]);
+    file.add(&["replica-announce-port"], &[node.server.port.to_string()]);
+    // A replica holds what its files held until it is in sync: nobody may elect it before its agent raises this.
+    let priority = if matches!(launch.start, Start::ReplicaOf(_)) { NOT_ELECTABLE } else { ELECTABLE };
+    file.add(&["replica-priority"], &[priority]);
+    file.add(&["masteruser"], &[REPLICATION_USER]);
+    file.add(&["masterauth"], &[secrets.replication.current().expose_secret()]);
+    if let Start::ReplicaOf(master) = &launch.start {
+        file.add(&["replicaof"], &[master.host.clone(), master.port.to_string()]);
+    }
+    file.add(&["min-replicas-to-write"], &[launch.min_replicas_to_write.to_string()]);
+    file.add(&["min-replicas-max-lag"], &[set.durability.max_replica_lag_s.to_string()]);
+}
+
+/// What is kept on disk, under names that never change: [`crate::aof`] looks for them.
+fn persistence(file: &mut ConfFile, set: &SetConfig, launch: &NodeLaunch) {
+    file.add(&["dbfilename"], &["dump.rdb"]);
+    file.add(&["appendfilename"], &["appendonly.aof"]);
+    // Redis 6.2 takes one save point a line.
+    let points = words(&set.persistence.rdb_save);
+    if points.is_empty() {
+        file.add(&["save"], &[""]);
+    }
+    for point in points.chunks(2) {
+        file.add(&["save"], point);
+    }
+    file.add(&["appendonly"], &[if launch.aof_in_file { "yes" } else { "no" }]);
+    file.add(&["appendfsync"], &[&set.persistence.aof_fsync]);
+}
+
+pub(crate) fn words(text: &str) -> Vec<&str> {
+    text.split_whitespace().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{node_launch, secrets, set};
+
+    fn conf(set: &SetConfig, launch: &NodeLaunch) -> ConfFile {
+        node_conf(set, &set.nodes[0], &secrets(), launch).parse().unwrap()
+    }
+
+    #[test]
+    fn the_file_says_all_that_is_wanted() {
+        let mut set = set(3, 3);
+        set.directives.insert("maxmemory".to_owned(), "1gb".to_owned());
+        let launch = NodeLaunch { start: Start::ReplicaOf(set.nodes[2].server.clone()), ..node_launch() };
+        let file = conf(&set, &launch);
+        for (name, values) in [
+            ("bind", &["127.0.0.1"][..]),
+            ("port", &["6379"]),
+            ("dir", &["/srv/data"]),
+            ("logfile", &[""]),
+            ("replica-announce-ip", &["127.0.0.1"]),
+            ("replicaof", &["127.0.0.3", "6379"]),
+            ("masteruser", &["redoubt-replication"]),
+            ("masterauth", &["replication-password"]),
+            ("min-replicas-to-write", &["1"]),
+            ("min-replicas-max-lag", &["3"]),
+            ("appendonly", &["yes"]),
+            ("repl-diskless-sync-delay", &["0"]),
+            ("maxmemory", &["1gb"]),
+        ] {
+            assert_eq!(file.get(&[name]).unwrap(), values, "{name}");
+        }
+        assert_eq!(file.all(&["save"]).collect::<Vec<_>>(), [["3600", "1"], ["300", "100"]]);
+        assert_eq!(file.all(&["user"]).count(), 4);
+        assert!(conf(&set, &node_launch()).get(&["replicaof"]).is_none());
+    }
+
+    #[test]
+    fn no_save_points_turn_saving_off_and_the_aof_follows_the_launch_alone() {
+        let mut set = set(1, 0);
+        set.persistence.rdb_save = " ".to_owned();
+        let file = conf(&set, &NodeLaunch { aof_in_file: false, ..node_launch() });
+        assert_eq!(file.get(&["save"]).unwrap(), [""]);
+        assert_eq!(file.get(&["appendonly"]).unwrap(), ["no"]);
+    }
+
+    #[test]
+    fn one_password_alone_stands_in_clear() {
+        let set = set(1, 0);
+        let text = node_conf(&set, &set.nodes[0], &secrets(), &node_launch());
+        let clear = text.split_whitespace().filter(|word| word.ends_with("password"));
+        assert_eq!(clear.collect::<Vec<_>>(), ["replication-password"]);
+    }
+
+    /// What is ours is refused where the resource is read; else a user's line behind it would overrule it.
+    #[test]
+    fn directives_of_ours_are_no_ones_to_write() {
+        let set = set(2, 0);
+        let launch = NodeLaunch { start: Start::ReplicaOf(set.nodes[1].server.clone()), ..node_launch() };
+        let free = directive::chosen(&set.directives);
+        let file = conf(&set, &launch);
+        for name in file.directives().map(|words| &words[0]).filter(|name| !free.contains_key(name.as_str()))
+        {
+            let resource = format!(
+                "apiVersion: redoubt.dev/v1\nkind: Redis\nmetadata: {{name: cart}}\nspec: {{config: {{{name}: x}}}}\n"
+            );
+            let batch = redoubt_api::read(&[redoubt_api::Source { file: "cart.yaml", text: &resource }]);
+            assert!(batch.accepted.is_empty(), "{name} is accepted");
+        }
+    }
+}

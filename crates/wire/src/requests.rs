@@ -1,0 +1,59 @@
+//! What is asked of an agent over HTTP, and how it says no. Used by the client and by the agent that answers.
+
+use serde::{Deserialize, Serialize};
+
+use crate::failover::Cause;
+
+/// `GET`: the state, [`StateQuery`] in the query string. Answers [`crate::state::AgentState`].
+pub const STATE: &str = "/v1/state";
+/// `POST` of [`Switchover`]. Answers [`crate::failover::Failover`].
+pub const SWITCHOVER: &str = "/v1/switchover";
+/// `POST` of [`Stop`]. Answers 202; the agent ends its server, then itself.
+pub const STOP: &str = "/v1/stop";
+/// `POST`, Sentinels only: stale entries are removed from the Sentinel's file.
+pub const PRUNE: &str = "/v1/sentinel/prune";
+
+/// A long poll of the state ends after this many milliseconds at the latest.
+pub const MAX_WAIT_MS: u64 = 60_000;
+
+/// What the caller knows already. Empty: answer at once.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct StateQuery {
+    /// Answer when the revision is another one.
+    pub after: Option<u64>,
+    /// Answer at once when the agent's incarnation is another one.
+    pub incarnation: Option<String>,
+    /// Answer after so many milliseconds in any case, at most [`MAX_WAIT_MS`].
+    pub wait_ms: Option<u64>,
+}
+
+/// The node is asked to hand its mastership over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Switchover {
+    /// Name of the node that shall lead; the best one when absent.
+    #[serde(default)]
+    pub to: Option<String>,
+    /// [`Cause::Switchover`] or [`Cause::Stop`].
+    pub cause: Cause,
+    /// Id to follow it by, 12 hex digits; made by the agent when absent.
+    #[serde(default)]
+    pub id: Option<String>,
+}
+
+/// The agent is asked to end its server and itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Stop {
+    /// A master hands over first.
+    pub hand_over: bool,
+}
+
+/// Body of every answer that is not a success.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// What was not done, and why.
+    pub error: String,
+    /// What to do.
+    pub next: String,
+}

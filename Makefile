@@ -37,6 +37,22 @@ test-versions: servers ## Runs the core of the tests on Redis 6.2 and 8.0, Valke
 # What has to hold on every server: data, deaths, hand-over, outage.
 CORE := $(addprefix promises::,data death handover outage)
 
+# Programs of a lab that come from Debian. Their services are not wanted: a lab starts its own.
+LAB_PROGRAMS := cc busybox conntrack containerd etcd ip iptables mkfs.ext4 redis-cli redis-server runc /usr/lib/cni/ptp
+
+.PHONY: lab
+lab: compiler
+	@.ci/install $(LAB_PROGRAMS)
+	@cargo build --quiet --locked --package redoubt-lab
+
+.PHONY: lab-up
+lab-up: lab ## Starts a Kubernetes of LAB_NODES (3) nodes on this machine, as root; prints how to reach it
+	@$(TARGET)/debug/lab up
+
+.PHONY: lab-down
+lab-down: lab ## Ends it and leaves nothing behind
+	@$(TARGET)/debug/lab down
+
 .PHONY: lint
 lint: compiler $(DENY) ## Checks format, lints, licenses and banned crates; warnings are errors
 	cargo fmt --all --check

@@ -9,7 +9,7 @@ use redoubt_wire::{
     API_VERSION,
     config::SetConfig,
     secrets::{AGENT_USER, Secrets},
-    state::{AgentRole, AgentState, NodeState, Phase, SentinelState},
+    state::{AgentRole, AgentState, NodeState, OnDisk, Phase, SentinelState},
 };
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -182,8 +182,7 @@ fn first_state(args: &AgentArgs, set: &SetConfig) -> AgentState {
             replication: None,
             ready: false,
             joined: false,
-            record_known: false,
-            record: None,
+            on_disk: OnDisk::Unknown,
             live: None,
         }),
         AgentKind::Sentinel => AgentRole::Sentinel(SentinelState {

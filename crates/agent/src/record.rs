@@ -10,7 +10,7 @@ use std::{
 };
 
 use redoubt_redis::rdb::RdbHeader;
-use redoubt_wire::state::Record;
+use redoubt_wire::state::{OnDisk, Record};
 use serde::{Deserialize, Serialize};
 
 /// Name of the file in the data folder.
@@ -33,6 +33,9 @@ struct Stored {
     record: Record,
     /// Size of the append-only file when the offset was read, bytes.
     aof_bytes: u64,
+    /// The record is of a copy that was about to begin.
+    #[serde(default)]
+    unfinished: bool,
 }
 
 /// The record could not be read or written.
@@ -44,32 +47,50 @@ pub(crate) struct RecordError {
     source: io::Error,
 }
 
-/// Reads what the files in `dir` hold. `None`: nothing, so the record is void.
-pub(crate) fn load(dir: &Path, held: Held) -> Result<Option<Record>, RecordError> {
-    let path = dir.join(FILE);
-    let fault = |source| RecordError { path: path.clone(), doing: "read", source };
-    let text = match fs::read(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(fault(error)),
-    };
-    let stored: Stored = serde_json::from_slice(&text).map_err(|error| fault(error.into()))?;
+/// Reads what the files in `dir` hold. A record whose files are missing is void.
+pub(crate) fn load(dir: &Path, held: Held) -> Result<OnDisk, RecordError> {
+    let Some(stored) = read(dir)? else { return Ok(OnDisk::Nothing) };
     match held {
-        Held::Nothing => Ok(None),
-        Held::Aof => {
-            let appended = aof_bytes(dir).map_err(fault)?.saturating_sub(stored.aof_bytes);
-            Ok(Some(Record { offset: stored.record.offset + appended, ..stored.record }))
-        }
-        Held::Rdb => rdb_record(dir, stored.record),
+        Held::Nothing => Ok(OnDisk::Nothing),
+        Held::Aof if stored.unfinished => Ok(OnDisk::UnfinishedCopy),
+        Held::Aof => aof_record(dir, stored),
+        Held::Rdb => rdb_record(dir, stored),
     }
 }
 
-/// What a snapshot holds, it says itself: the replication id and offset at which it was taken.
-fn rdb_record(dir: &Path, record: Record) -> Result<Option<Record>, RecordError> {
+fn read(dir: &Path) -> Result<Option<Stored>, RecordError> {
+    let path = dir.join(FILE);
+    let fault = |source| RecordError { path: path.clone(), doing: "read", source };
+    match fs::read(&path) {
+        Ok(text) => serde_json::from_slice(&text).map(Some).map_err(|error| fault(error.into())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(fault(error)),
+    }
+}
+
+fn aof_record(dir: &Path, stored: Stored) -> Result<OnDisk, RecordError> {
+    if !has_aof(dir) {
+        return Ok(OnDisk::Nothing);
+    }
+    let now = aof_bytes(dir).map_err(|source| RecordError {
+        path: dir.join(FILE),
+        doing: "compared with the append-only file",
+        source,
+    })?;
+    let appended = now.saturating_sub(stored.aof_bytes);
+    Ok(OnDisk::Data(Record { offset: stored.record.offset + appended, ..stored.record }))
+}
+
+/// What a snapshot holds, it says itself: the replication id and offset at which it was taken. It is put in place as a
+/// whole, so the one of a copy that ended before anybody saw it is as good as any other.
+fn rdb_record(dir: &Path, stored: Stored) -> Result<OnDisk, RecordError> {
+    let Stored { record, unfinished, .. } = stored;
     let path = dir.join("dump.rdb");
     let file = match fs::File::open(&path) {
         Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Ok(if unfinished { OnDisk::UnfinishedCopy } else { OnDisk::Nothing });
+        }
         Err(source) => return Err(RecordError { path, doing: "compared with dump.rdb", source }),
     };
     let header = RdbHeader::read(file).map_err(|fault| RecordError {
@@ -77,18 +98,29 @@ fn rdb_record(dir: &Path, record: Record) -> Result<Option<Record>, RecordError>
         doing: "compared with dump.rdb",
         source: io::Error::other(fault),
     })?;
-    Ok(Some(match (header.repl_id, header.repl_offset) {
-        (Some(replid), Some(offset)) => Record { previous: None, replid, offset, ..record },
+    Ok(match (header.repl_id, header.repl_offset) {
+        _ if unfinished && record.data_set.is_empty() => OnDisk::UnfinishedCopy,
+        (Some(replid), Some(offset)) => OnDisk::Data(Record { previous: None, replid, offset, ..record }),
         // A master that never had a replica takes its snapshots without them.
-        _ => Record { offset: 0, ..record },
-    }))
+        _ => OnDisk::Data(Record { offset: 0, ..record }),
+    })
 }
 
 /// Writes the record, whole or not at all.
 pub(crate) fn store(dir: &Path, record: &Record) -> Result<(), RecordError> {
+    write(dir, record, false)
+}
+
+/// Writes that a folder without data is about to get a copy of the data set in `record`. Until [`store`] replaces it,
+/// what an append-only file holds is nothing anybody could count on.
+pub(crate) fn store_unfinished(dir: &Path, record: &Record) -> Result<(), RecordError> {
+    write(dir, record, true)
+}
+
+fn write(dir: &Path, record: &Record, unfinished: bool) -> Result<(), RecordError> {
     let path = dir.join(FILE);
     let fault = |source| RecordError { path: path.clone(), doing: "written", source };
-    let stored = Stored { record: record.clone(), aof_bytes: aof_bytes(dir).map_err(fault)? };
+    let stored = Stored { record: record.clone(), aof_bytes: aof_bytes(dir).map_err(fault)?, unfinished };
     let text = serde_json::to_vec(&stored).map_err(|error| fault(error.into()))?;
     let new = dir.join(format!("{FILE}.new"));
     fs::write(&new, text).and_then(|()| fs::rename(&new, &path)).map_err(fault)
@@ -111,9 +143,14 @@ fn aof_bytes(dir: &Path) -> io::Result<u64> {
     Ok(bytes)
 }
 
-/// This node has held data before.
-pub(crate) fn exists(dir: &Path) -> bool {
-    dir.join(FILE).exists()
+/// This node has held data before: its server was seen with some.
+pub(crate) fn held_data(dir: &Path) -> Result<bool, RecordError> {
+    Ok(read(dir)?.is_some_and(|stored| !stored.record.replid.is_empty()))
+}
+
+/// There is an append-only file of either kind, be it empty.
+fn has_aof(dir: &Path) -> bool {
+    dir.join("appendonly.aof").exists() || dir.join("appendonlydir").join("appendonly.aof.manifest").exists()
 }
 
 /// There are files that hold something.
@@ -158,15 +195,32 @@ mod tests {
         fs::write(aof.join("appendonly.aof.1.incr.aof"), [0; 50]).unwrap();
         store(dir.path(), &record()).unwrap();
         fs::write(aof.join("appendonly.aof.1.incr.aof"), [0; 80]).unwrap();
-        assert_eq!(load(dir.path(), Held::Aof).unwrap(), Some(Record { offset: 1030, ..record() }));
+        fs::write(aof.join("appendonly.aof.manifest"), "file").unwrap();
+        let expected = Record { offset: 1030, ..record() };
+        assert_eq!(load(dir.path(), Held::Aof).unwrap(), OnDisk::Data(expected));
     }
 
     #[test]
     fn without_files_the_record_is_void() {
         let dir = tempfile::tempdir().unwrap();
-        assert_eq!(load(dir.path(), Held::Aof).unwrap(), None);
+        assert_eq!(load(dir.path(), Held::Aof).unwrap(), OnDisk::Nothing);
         store(dir.path(), &record()).unwrap();
-        assert_eq!(load(dir.path(), Held::Nothing).unwrap(), None);
+        for held in [Held::Nothing, Held::Aof, Held::Rdb] {
+            assert_eq!(load(dir.path(), held).unwrap(), OnDisk::Nothing);
+        }
+    }
+
+    #[test]
+    fn a_copy_that_was_cut_off_is_not_taken_for_data() {
+        let dir = tempfile::tempdir().unwrap();
+        store_unfinished(dir.path(), &Record { replid: String::new(), ..record() }).unwrap();
+        fs::write(dir.path().join("appendonly.aof"), [0; 50]).unwrap();
+        assert_eq!(load(dir.path(), Held::Aof).unwrap(), OnDisk::UnfinishedCopy);
+        assert_eq!(load(dir.path(), Held::Rdb).unwrap(), OnDisk::UnfinishedCopy);
+        assert!(!held_data(dir.path()).unwrap());
+        store(dir.path(), &record()).unwrap();
+        assert_eq!(load(dir.path(), Held::Aof).unwrap(), OnDisk::Data(record()));
+        assert!(held_data(dir.path()).unwrap());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::{mem, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use redoubt_wire::state::{AgentRole, AgentState, MAX_NOTICES, NodeState, Notice, SentinelState};
+use redoubt_wire::state::{AgentRole, AgentState, MAX_NOTICES, NodeState, Notice, OnDisk, SentinelState};
 use tokio::sync::watch;
 
 /// The shared state of an agent. Clones are the same state.
@@ -86,14 +86,14 @@ fn same_but_live(current: &AgentState, next: &mut AgentState) -> bool {
     let AgentRole::Node(before) = &current.role else { return current == next };
     let AgentRole::Node(after) = &mut next.role else { return false };
     let live = mem::replace(&mut after.live, before.live.clone());
-    let offset = match (&mut after.record, &before.record) {
-        (Some(after), Some(before)) => Some(mem::replace(&mut after.offset, before.offset)),
+    let offset = match (&mut after.on_disk, &before.on_disk) {
+        (OnDisk::Data(after), OnDisk::Data(before)) => Some(mem::replace(&mut after.offset, before.offset)),
         _ => None,
     };
     let same = current == next;
     if let AgentRole::Node(after) = &mut next.role {
         after.live = live;
-        if let (Some(record), Some(offset)) = (&mut after.record, offset) {
+        if let (OnDisk::Data(record), Some(offset)) = (&mut after.on_disk, offset) {
             record.offset = offset;
         }
     }
@@ -115,9 +115,8 @@ pub(crate) mod tests {
             phase: Phase::Starting,
             replication: None,
             ready: false,
-            record: None,
             joined: false,
-            record_known: true,
+            on_disk: OnDisk::Nothing,
             live: None,
         });
         agent("cart-0", role)
@@ -173,9 +172,9 @@ pub(crate) mod tests {
         assert_eq!((revision(), live_offset(&state.snapshot())), (1, Some(7)));
         state.update_node(|node| node.replication = Some(Replication::Master { replicas: Vec::new() }));
         assert_eq!((revision(), live_offset(&state.snapshot())), (2, Some(7)));
-        state.update_node(|node| node.record = Some(record(7)));
+        state.update_node(|node| node.on_disk = OnDisk::Data(record(7)));
         assert_eq!(revision(), 3);
-        state.update_node(|node| node.record = Some(record(8)));
+        state.update_node(|node| node.on_disk = OnDisk::Data(record(8)));
         assert_eq!((revision(), record_offset(&state.snapshot())), (3, Some(8)));
         state.notice("Test", "something happened", false);
         assert_eq!(revision(), 4);
@@ -195,7 +194,7 @@ pub(crate) mod tests {
 
     fn record_offset(state: &AgentState) -> Option<u64> {
         match &state.role {
-            AgentRole::Node(node) => node.record.as_ref().map(|record| record.offset),
+            AgentRole::Node(node) => node.on_disk.record().map(|record| record.offset),
             AgentRole::Sentinel(_) => None,
         }
     }

@@ -11,7 +11,7 @@ use redoubt_redis::Endpoint;
 use redoubt_wire::{
     API_VERSION,
     config::{NodeEntry, SentinelEntry, sentinel_id},
-    state::{AgentRole, AgentState, NodeState, Phase, Replication, SentinelState},
+    state::{AgentRole, AgentState, NodeState, OnDisk, Phase, Replication, SentinelState},
 };
 
 use crate::{
@@ -289,8 +289,7 @@ pub(crate) fn node_state(leads: bool, master: &Endpoint, others: Vec<Endpoint>) 
         replication: Some(replication),
         ready: true,
         joined: true,
-        record_known: true,
-        record: None,
+        on_disk: OnDisk::Nothing,
         live: None,
     }
 }

@@ -17,7 +17,7 @@ use redoubt_wire::{
     API_VERSION,
     config::SetConfig,
     requests::{STATE, STOP},
-    state::{AgentRole, AgentState, NodeState, Phase, Replication, SentinelState},
+    state::{AgentRole, AgentState, NodeState, OnDisk, Phase, Replication, SentinelState},
 };
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
@@ -103,9 +103,8 @@ impl Agent {
                 phase: Phase::Running,
                 replication: first.then(|| Replication::Master { replicas: Vec::new() }),
                 ready: true,
-                record: None,
                 joined: false,
-                record_known: true,
+                on_disk: OnDisk::Nothing,
                 live: None,
             }));
             return Ok((node.server.clone(), node.agent.clone(), state));

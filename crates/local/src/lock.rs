@@ -4,6 +4,7 @@ use std::{
     fs::{File, OpenOptions},
     io::{Read as _, Seek as _, Write as _},
     os::unix::fs::OpenOptionsExt as _,
+    time::Duration,
 };
 
 use jiff::Timestamp;
@@ -13,10 +14,16 @@ use serde::{Deserialize, Serialize};
 use crate::{
     error::{LocalError, io_error},
     paths::StateDir,
+    process::ProcessId,
 };
 
 /// A look at the lock holds it for some microseconds: a few tries tell an engine from people who look.
 const MAX_ATTEMPTS: u32 = 20;
+
+/// A process that was killed gives its lock back when the kernel has taken it apart: tries, [`BREATH`] apart (5 s).
+const MAX_DYING: u32 = 500;
+/// See [`MAX_DYING`].
+const BREATH: Duration = Duration::from_millis(10);
 
 /// Who looks after a state folder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,8 +63,19 @@ impl EngineLock {
         Ok(lock)
     }
 
-    /// Who looks after this folder now. The file alone proves nothing: only a held lock does.
+    /// Who looks after this folder now. The file alone proves nothing: only a held lock does. The lock of an engine
+    /// that was killed a moment ago is waited for.
     pub fn holder(state: &StateDir) -> Result<Option<EngineProcess>, LocalError> {
+        for _ in 0..MAX_DYING {
+            match Self::held(state)? {
+                Some(engine) if ProcessId::of(engine.pid).is_none() => breathe(),
+                holder => return Ok(holder),
+            }
+        }
+        Self::held(state)
+    }
+
+    fn held(state: &StateDir) -> Result<Option<EngineProcess>, LocalError> {
         let path = state.engine_lock();
         let mut file = match File::open(&path) {
             Ok(file) => file,
@@ -93,6 +111,11 @@ fn open(state: &StateDir) -> Result<File, LocalError> {
         .mode(0o600)
         .open(&path)
         .map_err(io_error("open", &path))
+}
+
+#[expect(clippy::disallowed_methods, reason = "the kernel tells nobody when it has taken a process apart")]
+fn breathe() {
+    std::thread::sleep(BREATH);
 }
 
 fn taken(state: &StateDir, pid: Option<u32>) -> LocalError {

@@ -68,11 +68,9 @@ pub struct NodeState {
     /// held, which only the record can compare: it is no living copy and must not be elected.
     #[serde(default)]
     pub joined: bool,
-    /// What its files hold; see [`Record`]. Nothing: they hold nothing, if `record_known`.
-    pub record: Option<Record>,
-    /// The files were read since the last server ended. Until then nobody knows what they hold.
+    /// What would be left of the node's data if its server ended now.
     #[serde(default)]
-    pub record_known: bool,
+    pub on_disk: OnDisk,
     /// Read when asked for.
     pub live: Option<Live>,
 }
@@ -123,7 +121,33 @@ pub enum Replication {
     },
 }
 
-/// What the files of a node hold: kept beside the data, compared after a total outage.
+/// What the files of a node hold, as far as anybody knows.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "holds")]
+pub enum OnDisk {
+    /// The files were not read since the last server ended, or cannot be.
+    #[default]
+    Unknown,
+    /// No data.
+    Nothing,
+    /// The node had nothing and began to copy a data set; the copy never reached the files as a whole.
+    UnfinishedCopy,
+    /// Data.
+    Data(Record),
+}
+
+impl OnDisk {
+    /// The record, where there is data.
+    #[must_use]
+    pub fn record(&self) -> Option<&Record> {
+        match self {
+            Self::Data(record) => Some(record),
+            Self::Unknown | Self::Nothing | Self::UnfinishedCopy => None,
+        }
+    }
+}
+
+/// How far the data of a node goes: kept beside the data, compared after a total outage.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Record {

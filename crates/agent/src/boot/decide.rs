@@ -1,11 +1,11 @@
 //! The boot rules as one pure function.
 
-use std::{cmp::Ordering, time::Duration};
+use std::{cmp::Ordering, iter, time::Duration};
 
 use redoubt_redis::Endpoint;
 use redoubt_wire::{
     config::SetConfig,
-    state::{NodeState, Phase, Record, Replication},
+    state::{NodeState, OnDisk, Phase, Record, Replication},
 };
 
 /// What one Sentinel says.
@@ -33,8 +33,8 @@ pub(crate) struct PeerAnswer {
 pub(crate) struct Survey {
     /// This node.
     pub(crate) me: String,
-    /// What this node's own files hold; `None` when they hold nothing.
-    pub(crate) own: Option<Record>,
+    /// What this node's own files hold.
+    pub(crate) own: OnDisk,
     /// One answer per Sentinel of the configuration.
     pub(crate) sentinels: Vec<SentinelAnswer>,
     /// One answer per other node of the configuration.
@@ -83,7 +83,7 @@ pub(crate) enum Election {
 pub(crate) fn decide(set: &SetConfig, survey: &Survey) -> Decision {
     if set.sentinel().is_none() {
         return Decision::Lead {
-            new_data_set: survey.own.is_none(),
+            new_data_set: survey.own.record().is_none(),
             why: "the only node of a standalone set".to_owned(),
         };
     }
@@ -114,7 +114,7 @@ fn wait(why: String) -> Decision {
 
 /// No server of the set is alive.
 fn after_outage(set: &SetConfig, survey: &Survey, facts: &Facts<'_>, me: &Endpoint) -> Decision {
-    if let (Some(own), Some(named)) = (&survey.own, facts.named)
+    if let (Some(own), Some(named)) = (survey.own.record(), facts.named)
         && own.master
         && named == me
         && own.epoch >= facts.named_epoch
@@ -171,6 +171,12 @@ fn lead_with_data(facts: &Facts<'_>, me: &Endpoint) -> Decision {
 
 /// All nodes answered and none has data.
 fn first_start(set: &SetConfig, survey: &Survey, facts: &Facts<'_>, me: &Endpoint) -> Decision {
+    let unfinished = facts.unfinished().join(" and ");
+    if !unfinished.is_empty() {
+        return wait(format!(
+            "{unfinished} began to copy a data set that no node has any more; bring its files back, or empty the data folder of {unfinished} to begin anew"
+        ));
+    }
     let leader = facts.named.or_else(|| set.nodes.first().map(|node| &node.server));
     match leader {
         Some(leader) if leader == me => Decision::Lead {
@@ -264,7 +270,8 @@ impl<'a> Facts<'a> {
 
     /// Nodes of which nobody knows what they hold: out of reach, or with files that are not read yet, or cannot be.
     fn absent(&self) -> Vec<String> {
-        let unknown = |peer: &&PeerAnswer| peer.state.as_ref().is_none_or(|state| !state.record_known);
+        let unknown =
+            |peer: &&PeerAnswer| peer.state.as_ref().is_none_or(|state| state.on_disk == OnDisk::Unknown);
         self.survey.peers.iter().filter(unknown).map(|peer| peer.name.clone()).collect()
     }
 
@@ -281,16 +288,25 @@ impl<'a> Facts<'a> {
     }
 
     fn records(&self) -> impl Iterator<Item = (&'a str, &'a Record)> {
-        let own = self.survey.own.as_ref().map(|record| (self.survey.me.as_str(), record));
+        self.on_disk().filter_map(|(name, on_disk)| Some((name, on_disk.record()?)))
+    }
+
+    /// What the files of every node hold that answers.
+    fn on_disk(&self) -> impl Iterator<Item = (&'a str, &'a OnDisk)> {
         let others = self
             .survey
             .peers
             .iter()
-            .filter_map(|peer| {
-                Some((peer.name.as_str(), peer.state.as_ref().filter(|state| state.record_known)?))
-            })
-            .filter_map(|(name, state)| Some((name, state.record.as_ref()?)));
-        own.into_iter().chain(others)
+            .filter_map(|peer| Some((peer.name.as_str(), &peer.state.as_ref()?.on_disk)));
+        iter::once((self.survey.me.as_str(), &self.survey.own)).chain(others)
+    }
+
+    /// Nodes that began to copy a data set, and never had it.
+    fn unfinished(&self) -> Vec<&'a str> {
+        self.on_disk()
+            .filter(|(_, on_disk)| **on_disk == OnDisk::UnfinishedCopy)
+            .map(|(name, _)| name)
+            .collect()
     }
 
     /// The node with the most advanced data among those present; `None` when nobody has any.

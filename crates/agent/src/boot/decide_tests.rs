@@ -70,7 +70,8 @@ fn led(epoch: u64, offset: u64) -> Record {
 
 fn node(phase: Phase, replication: Option<Replication>, record: Option<Record>) -> NodeState {
     let joined = replication.is_some();
-    NodeState { phase, replication, ready: false, joined, record, record_known: true, live: None }
+    let on_disk = record.map_or(OnDisk::Nothing, OnDisk::Data);
+    NodeState { phase, replication, ready: false, joined, on_disk, live: None }
 }
 
 fn waiting(record: Option<Record>) -> NodeState {
@@ -92,7 +93,7 @@ struct Case(Survey);
 fn seen_by(me: usize) -> Case {
     Case(Survey {
         me: format!("cart-{me}"),
-        own: None,
+        own: OnDisk::Nothing,
         sentinels: vec![SentinelAnswer::Blank; 3],
         peers: (0..3)
             .filter(|n| *n != me)
@@ -104,7 +105,7 @@ fn seen_by(me: usize) -> Case {
 
 impl Case {
     fn own(mut self, record: Record) -> Self {
-        self.0.own = Some(record);
+        self.0.own = OnDisk::Data(record);
         self
     }
     fn named(mut self, n: usize) -> Self {
@@ -163,7 +164,7 @@ fn an_empty_node_still_named_master_never_starts_over_living_replicas() {
 
 #[test]
 fn the_last_master_leads_over_replicas_that_came_back_before_it_and_were_never_in_sync() {
-    let strayed = |of| NodeState { joined: false, record: Some(record(1, 90)), ..replica(of) };
+    let strayed = |of| NodeState { joined: false, on_disk: OnDisk::Data(record(1, 90)), ..replica(of) };
     let case = seen_by(0).own(led(1, 100)).named(0).peer(1, strayed(0)).peer(2, strayed(0));
     assert!(case.leads());
     let without_data = seen_by(0).named(0).peer(1, strayed(0)).peer(2, strayed(0));
@@ -226,10 +227,29 @@ fn without_the_records_of_a_majority_nobody_leads() {
 
 #[test]
 fn a_node_that_has_not_read_its_files_may_hold_the_newest_data() {
-    let unread = NodeState { record_known: false, ..waiting(None) };
+    let unread = NodeState { on_disk: OnDisk::Unknown, ..waiting(None) };
     let case = seen_by(1).own(record(1, 200)).named(0).peer(0, waiting(None)).peer(2, unread.clone());
     assert!(matches!(case.decision(), Decision::Wait { until: Some(_), .. }));
     assert!(seen_by(0).peer(2, unread).waits());
+}
+
+#[test]
+fn a_copy_that_was_never_finished_counts_as_nothing_beside_the_data_it_was_copied_from() {
+    let unfinished = || NodeState { on_disk: OnDisk::UnfinishedCopy, ..waiting(None) };
+    let case = || seen_by(0).own(led(0, 0)).peer(1, unfinished()).peer(2, unfinished());
+    assert!(case().leads());
+    assert!(case().named(0).leads());
+    let ahead = seen_by(1).own(record(1, 200)).named(0).peer(0, waiting(None)).peer(2, unfinished());
+    assert_eq!(ahead.decision(), Decision::Elect(Election::ForMe { named: at(0) }));
+}
+
+#[test]
+fn nobody_begins_anew_beside_an_unfinished_copy_of_data_that_is_gone() {
+    let unfinished = NodeState { on_disk: OnDisk::UnfinishedCopy, ..waiting(None) };
+    let case = seen_by(0).named(0).peer(1, unfinished).waited(3600);
+    assert!(
+        matches!(case.decision(), Decision::Wait { why, .. } if why.contains("empty the data folder of cart-1"))
+    );
 }
 
 #[test]

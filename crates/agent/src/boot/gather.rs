@@ -6,7 +6,7 @@ use futures::future::join_all;
 use redoubt_redis::{Connector, Endpoint};
 use redoubt_wire::{
     config::{NodeEntry, SentinelEntry, SetConfig},
-    state::{AgentRole, Record},
+    state::{AgentRole, OnDisk},
 };
 
 use super::decide::{PeerAnswer, SentinelAnswer, Survey};
@@ -21,7 +21,7 @@ pub(crate) async fn gather(
     me: &str,
     sentinels: &Connector,
     peers: &Peers,
-    own: Option<Record>,
+    own: OnDisk,
     waited: Duration,
 ) -> Survey {
     let sentinels = sentinels.with_deadline(ANSWER);

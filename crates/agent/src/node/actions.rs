@@ -10,7 +10,7 @@ use redoubt_redis::Endpoint;
 use redoubt_serverconf::ELECTABLE;
 use redoubt_wire::{
     failover::Cause,
-    state::{AgentRole, NodeState, Replication},
+    state::{AgentRole, NodeState, OnDisk, Replication},
 };
 
 use super::{Node, look::Seen, serve::Watchman};
@@ -55,7 +55,9 @@ impl Node {
         };
         let Some(node) = self.agent.set.node_at(master) else { return };
         let state = self.agent.peers.state(&node.name, &node.agent, ANSWER).await;
-        if let Some(AgentRole::Node(NodeState { record: Some(record), .. })) = state.map(|state| state.role) {
+        if let Some(AgentRole::Node(NodeState { on_disk: OnDisk::Data(record), .. })) =
+            state.map(|state| state.role)
+        {
             self.durable.joined(record.data_set, master.clone());
             if let Some(seen) = &watchman.seen {
                 self.durable.saw(seen);

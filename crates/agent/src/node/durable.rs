@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use redoubt_redis::Endpoint;
-use redoubt_wire::state::{Record, Replication};
+use redoubt_wire::state::{OnDisk, Record, Replication};
 
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +24,21 @@ pub(super) struct Memory {
     joined: bool,
 }
 
+/// How a server begins.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) enum Beginning {
+    /// As master of the data it has.
+    #[default]
+    Lead,
+    /// As master of a data set that begins with it.
+    LeadAnew,
+    /// As replica, of a master of this data set if that is known.
+    Follow {
+        /// The data set.
+        data_set: Option<String>,
+    },
+}
+
 /// The record of this node and what it is made of.
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own; no two make a state together")]
 #[derive(Debug)]
@@ -33,7 +48,7 @@ pub(super) struct Durable {
     /// Whose data set it is: asked again when another leads.
     data_set_of: Option<Endpoint>,
     epoch: u64,
-    record: Option<Record>,
+    on_disk: OnDisk,
     written: Option<Record>,
     /// The files do not hold what the memory does: a copy is under way, or the append-only file that will hold it is
     /// still being written.
@@ -50,7 +65,7 @@ impl Durable {
             data_set: None,
             data_set_of: None,
             epoch: 0,
-            record: None,
+            on_disk: OnDisk::Unknown,
             written: None,
             copying: true,
             persistent: false,
@@ -60,42 +75,51 @@ impl Durable {
     }
 
     /// Before a start: what the files hold.
-    pub(super) fn reload(&mut self, held: Held) -> Result<Option<Record>, RecordError> {
-        let record = record::load(&self.dir, held)?;
-        if let Some(record) = &record {
+    pub(super) fn reload(&mut self, held: Held) -> Result<OnDisk, RecordError> {
+        self.on_disk = record::load(&self.dir, held)?;
+        if let OnDisk::Data(record) = &self.on_disk {
             self.epoch = self.epoch.max(record.epoch);
             self.data_set = Some(record.data_set.clone());
         }
-        self.record.clone_from(&record);
         self.written = None;
         self.copying = true;
-        Ok(record)
+        Ok(self.on_disk.clone())
     }
 
     /// There are files, and no record of them: a data set of its own, which cannot be compared with any other.
-    pub(super) fn found(&mut self, node: &str) -> Option<Record> {
+    pub(super) fn found(&mut self, node: &str) -> OnDisk {
         let data_set = format!("found-at-{node}");
         self.data_set = Some(data_set.clone());
-        self.record = Some(Record {
-            data_set,
-            replid: String::new(),
-            previous: None,
-            offset: 0,
-            epoch: 0,
-            master: false,
-            link_up: false,
-        });
-        self.record.clone()
+        self.on_disk = OnDisk::Data(first_record(data_set, 0, false));
+        self.on_disk.clone()
     }
 
-    /// The server starts; what it will hold is kept in files, or not.
-    pub(super) fn begin(&mut self, new_data_set: bool, follows: bool, persistent: bool) {
+    /// The server starts as `beginning` says. What that means for the files is written down before there is anything
+    /// in them, so that they can be judged whenever the server dies.
+    pub(super) fn begin(&mut self, beginning: &Beginning, persistent: bool) -> Result<(), RecordError> {
         self.persistent = persistent;
-        self.joined = !follows;
-        self.bootstrapped |= follows || self.record.is_some();
-        if new_data_set {
-            self.data_set = Some(ids::data_set());
+        self.joined = !matches!(beginning, Beginning::Follow { .. });
+        self.bootstrapped |= !self.joined || self.on_disk.record().is_some();
+        match beginning {
+            Beginning::LeadAnew => {
+                let data_set = ids::data_set();
+                let record = first_record(data_set.clone(), self.epoch, true);
+                if persistent {
+                    record::store(&self.dir, &record)?;
+                }
+                self.data_set = Some(data_set);
+                self.on_disk = OnDisk::Data(record);
+            }
+            Beginning::Follow { data_set } if self.on_disk.record().is_none() => {
+                if persistent {
+                    let data_set = data_set.clone().unwrap_or_default();
+                    record::store_unfinished(&self.dir, &first_record(data_set, self.epoch, false))?;
+                    self.on_disk = OnDisk::UnfinishedCopy;
+                }
+            }
+            Beginning::Follow { .. } | Beginning::Lead => {}
         }
+        Ok(())
     }
 
     /// What the successor has to know.
@@ -128,9 +152,14 @@ impl Durable {
         self.joined = true;
     }
 
-    /// The record as others may see it.
-    pub(super) fn record(&self) -> Option<&Record> {
-        self.record.as_ref()
+    /// What the files hold, as others may see it.
+    pub(super) fn on_disk(&self) -> &OnDisk {
+        &self.on_disk
+    }
+
+    /// The files are behind the memory, and will catch up without anybody saying so.
+    pub(super) fn is_copying(&self) -> bool {
+        self.persistent && self.copying
     }
 
     /// There has been a master with a replica, so there is something to fence.
@@ -189,7 +218,7 @@ impl Durable {
         if master {
             self.data_set_of = None;
         }
-        self.record = Some(Record {
+        self.on_disk = OnDisk::Data(Record {
             data_set,
             replid: seen.replid.clone(),
             previous: seen.previous.clone(),
@@ -202,13 +231,18 @@ impl Durable {
 
     /// Writes the record when it is another than the one written last.
     pub(super) fn keep(&mut self) -> Result<(), RecordError> {
-        if !self.persistent || self.copying || self.record == self.written {
+        if !self.persistent || self.copying || self.on_disk.record() == self.written.as_ref() {
             return Ok(());
         }
-        if let Some(record) = &self.record {
+        if let OnDisk::Data(record) = &self.on_disk {
             record::store(&self.dir, record)?;
-            self.written.clone_from(&self.record);
+            self.written = Some(record.clone());
         }
         Ok(())
     }
+}
+
+/// A record of data that no server has been asked about yet.
+fn first_record(data_set: String, epoch: u64, master: bool) -> Record {
+    Record { data_set, replid: String::new(), previous: None, offset: 0, epoch, master, link_up: false }
 }

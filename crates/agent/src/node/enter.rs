@@ -3,14 +3,16 @@
 use std::time::{Duration, Instant};
 
 use redoubt_election::Verdict;
+use redoubt_redis::Endpoint;
 use redoubt_wire::{
+    config::SetConfig,
     failover::Cause,
-    state::{Phase, Record},
+    state::{OnDisk, Phase},
 };
 
-use super::{Node, Role};
+use super::{Node, Role, durable::Beginning};
 use crate::{
-    boot::{Decision, Election, decide, gather},
+    boot::{Decision, Election, Survey, decide, gather},
     fault::Fault,
     http::Command,
     inbox::Event,
@@ -40,8 +42,7 @@ impl Node {
                 }
             };
             self.agent.shared.update_node(|node| {
-                node.record.clone_from(&own);
-                node.record_known = true;
+                node.on_disk.clone_from(&own);
             });
             let survey = gather(
                 &self.agent.set,
@@ -55,24 +56,18 @@ impl Node {
             self.durable.heard_survey(&survey);
             match decide(&self.agent.set, &survey) {
                 Decision::Follow(master) => {
-                    return Some(Role {
-                        follow: Some(master),
-                        new_data_set: false,
-                        elect: false,
-                        joined: false,
-                    });
+                    let beginning =
+                        Beginning::Follow { data_set: data_set_of(&self.agent.set, &survey, &master) };
+                    return Some(Role { follow: Some(master), beginning, ..Role::default() });
                 }
                 Decision::Lead { new_data_set, why } => {
                     self.agent.shared.notice("Leads", format!("starts as master: {why}"), false);
-                    return Some(Role { follow: None, new_data_set, elect: false, joined: true });
+                    let beginning = if new_data_set { Beginning::LeadAnew } else { Beginning::Lead };
+                    return Some(Role { beginning, joined: true, ..Role::default() });
                 }
                 Decision::Elect(Election::ForMe { named }) => {
-                    return Some(Role {
-                        follow: Some(named),
-                        new_data_set: false,
-                        elect: true,
-                        joined: false,
-                    });
+                    let beginning = Beginning::Follow { data_set: None };
+                    return Some(Role { follow: Some(named), beginning, elect: true, joined: false });
                 }
                 Decision::Elect(Election::AwayFromMe) => {
                     let server = self.me.server.clone();
@@ -97,13 +92,13 @@ impl Node {
     }
 
     /// What the files of this node hold.
-    fn own_record(&mut self) -> Result<Option<Record>, Fault> {
+    fn own_record(&mut self) -> Result<OnDisk, Fault> {
         let files = self.files()?;
-        let record = self.durable.reload(files.held)?;
-        if record.is_some() || files.held == Held::Nothing || !record::has_data(&self.agent.args.data) {
-            return Ok(record);
+        let own = self.durable.reload(files.held)?;
+        if own != OnDisk::Nothing || files.held == Held::Nothing || !record::has_data(&self.agent.args.data) {
+            return Ok(own);
         }
-        // Data from elsewhere, or of a server that died in its first moment: nothing it could be compared by.
+        // Data from elsewhere: nothing it could be compared by.
         Ok(self.durable.found(&self.me.name))
     }
 
@@ -152,4 +147,11 @@ impl Node {
             }
         }
     }
+}
+
+/// Which data set a master has, by its agent's word.
+fn data_set_of(set: &SetConfig, survey: &Survey, master: &Endpoint) -> Option<String> {
+    let leader = set.nodes.iter().find(|node| node.server == *master)?;
+    let peer = survey.peers.iter().find(|peer| peer.name == leader.name)?;
+    Some(peer.state.as_ref()?.on_disk.record()?.data_set.clone())
 }

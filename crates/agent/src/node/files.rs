@@ -32,12 +32,15 @@ impl Node {
         let wanted = self.agent.set.persistence.aof;
         let start = aof::prepare(&self.agent.args.data, wanted, Some(self.version))?;
         let aof_in_file = start.holds.aof_in_file();
+        let lost = start.lost && record::held_data(&self.agent.args.data)?;
         let held = match (self.is_persistent(), aof_in_file) {
             (false, _) => Held::Nothing,
+            // An append-only file in place of a snapshot that is gone is older than the record says.
+            (true, true) if lost => Held::Nothing,
             (true, true) => Held::Aof,
             (true, false) => Held::Rdb,
         };
-        Ok(Files { held, aof_in_file, lost: start.lost && record::exists(&self.agent.args.data) })
+        Ok(Files { held, aof_in_file, lost })
     }
 
     /// One stretch towards the wanted append-only file: all steps up to one that takes its time.

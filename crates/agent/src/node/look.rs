@@ -157,7 +157,7 @@ impl Node {
             state.server_pid = Some(pid);
             state.server_version.clone_from(&seen.version);
         });
-        let record = self.durable.record().cloned();
+        let on_disk = self.durable.on_disk().clone();
         let joined = watchman.joined;
         self.agent.shared.update_node(|node| {
             if !matches!(node.phase, Phase::Stopping) {
@@ -166,8 +166,7 @@ impl Node {
             node.replication = Some(seen.replication.clone());
             node.ready = ready;
             node.joined = joined;
-            node.record = record;
-            node.record_known = true;
+            node.on_disk = on_disk;
             node.live = Some(seen.live.clone());
         });
         watchman.seen = Some(seen);

@@ -22,7 +22,10 @@ use redoubt_wire::{
     state::Phase,
 };
 
-use self::{durable::Durable, serve::After};
+use self::{
+    durable::{Beginning, Durable},
+    serve::After,
+};
 use crate::{agent::Agent, backoff::Backoff, fault::Fault, server};
 
 /// A server that ends at once is started again after this pause at first, and at most after [`SLOWEST_RESTART`].
@@ -55,8 +58,8 @@ struct LastSeen {
 struct Role {
     /// Whom it follows; nobody: it leads.
     follow: Option<Endpoint>,
-    /// It begins a data set.
-    new_data_set: bool,
+    /// What that means for the data.
+    beginning: Beginning,
     /// It holds the most advanced data and is to be voted for once it has loaded.
     elect: bool,
     /// It runs already, and has been in sync.

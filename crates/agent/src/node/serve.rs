@@ -6,7 +6,7 @@ use redoubt_election::{Moment, NamedMaster, Rescue};
 use redoubt_redis::Endpoint;
 use redoubt_wire::{
     failover::Cause,
-    state::{Phase, Replication},
+    state::{OnDisk, Phase, Replication},
 };
 
 use super::{Node, Role, hang::HangWatch, look::Seen};
@@ -178,6 +178,7 @@ impl Node {
             Some(_) if !watchman.hang.silent_for().is_zero() => WORRIED,
             Some(seen) if !seen.settled() => EAGER,
             Some(_) if !watchman.files_settled && watchman.files_fault.is_none() => EAGER * 4,
+            Some(_) if self.durable.is_copying() => EAGER * 4,
             Some(_) => CALM,
         };
         if let Some(wake) = watchman.rescue.wake_at() {
@@ -197,7 +198,7 @@ impl Node {
     pub(super) async fn mourn(&mut self, how: &str, hung: bool) {
         // Before anything that takes time: others must not take this server for a living one.
         self.set_phase(Phase::Backoff { why: how.to_owned() });
-        self.agent.shared.update_node(|node| node.record_known = false);
+        self.agent.shared.update_node(|node| node.on_disk = OnDisk::Unknown);
         self.agent.shared.update(|state| state.server_pid = None);
         self.agent.shared.notice("ServerEnded", how, true);
         let was_master = self.last_seen.as_ref().is_some_and(|seen| seen.master);

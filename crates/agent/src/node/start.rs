@@ -27,7 +27,7 @@ impl Node {
             min_replicas_to_write: self.first_fence(),
         };
         let conf = node_conf(&self.agent.set, &self.me, &self.agent.secrets, &launch);
-        self.durable.begin(role.new_data_set, role.follow.is_some(), self.is_persistent());
+        self.durable.begin(&role.beginning, self.is_persistent())?;
         let path = self.conf_path();
         let spawn = Spawn::new(&self.agent.args.server_binary).arg(&path).dir(&self.agent.args.data);
         let endpoint = server_endpoint(&self.agent.set, &self.agent.args)?;

@@ -76,7 +76,7 @@ impl Sentinel {
         }
         let master = master_of(told)?;
         let sentinels = told.sentinels.iter().map(|sentinel| sentinel.current_epoch.max(sentinel.epoch));
-        let nodes = told.nodes.iter().filter_map(|(_, node)| Some(node.record.as_ref()?.epoch));
+        let nodes = told.nodes.iter().filter_map(|(_, node)| Some(node.on_disk.record()?.epoch));
         let current = sentinels.chain(nodes).max().unwrap_or(0);
         let config = told
             .sentinels

@@ -3,6 +3,7 @@
 use redoubt_wire::{
     API_VERSION,
     config::{Access, Durability, Persistence, SentinelConfig, SentinelEntry, Topology, sentinel_id},
+    state::OnDisk,
 };
 
 use super::*;
@@ -76,9 +77,8 @@ pub(super) fn node(replication: Replication) -> AgentRole {
         phase: Phase::Running,
         replication: Some(replication),
         ready: true,
-        record: None,
         joined: false,
-        record_known: true,
+        on_disk: OnDisk::Nothing,
         live: None,
     })
 }

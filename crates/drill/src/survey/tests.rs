@@ -1,3 +1,5 @@
+use redoubt_wire::state::OnDisk;
+
 use super::{testing::*, *};
 
 /// The troubles when one member says this.
@@ -20,9 +22,8 @@ fn every_kind_of_trouble_is_seen_and_named() {
         phase: Phase::Starting,
         replication: None,
         ready: false,
-        record: None,
         joined: false,
-        record_known: true,
+        on_disk: OnDisk::Nothing,
         live: None,
     });
     for (name, role, trouble) in [

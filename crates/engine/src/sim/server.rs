@@ -1,6 +1,8 @@
 //! What an agent of the model says of itself.
 
-use redoubt_wire::state::{AgentRole, AgentState, ConfigFault, NodeState, Phase, Replication, SentinelState};
+use redoubt_wire::state::{
+    AgentRole, AgentState, ConfigFault, NodeState, OnDisk, Phase, Replication, SentinelState,
+};
 
 use super::{
     model::Model,
@@ -44,8 +46,7 @@ impl Model {
                 replication: None,
                 ready: false,
                 joined: false,
-                record_known: true,
-                record: None,
+                on_disk: OnDisk::Nothing,
                 live: None,
             };
         }
@@ -68,8 +69,7 @@ impl Model {
             replication: Some(replication),
             ready,
             joined: true,
-            record_known: true,
-            record: None,
+            on_disk: OnDisk::Nothing,
             live: None,
         }
     }

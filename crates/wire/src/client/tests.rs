@@ -9,7 +9,7 @@ use hyper_util::rt::TokioIo;
 use tokio::{net::TcpListener, task::JoinHandle};
 
 use super::*;
-use crate::state::{AgentRole, NodeState, Phase};
+use crate::state::{AgentRole, NodeState, OnDisk, Phase};
 
 /// An agent that answers from a list and remembers what it was asked.
 struct Agent {
@@ -105,9 +105,8 @@ fn state(revision: u64) -> AgentState {
             phase: Phase::Starting,
             replication: None,
             ready: false,
-            record: None,
             joined: false,
-            record_known: true,
+            on_disk: OnDisk::Nothing,
             live: None,
         }),
         last_failover: None,

@@ -70,6 +70,21 @@ impl Lab {
         self.marked.pids().len()
     }
 
+    /// Kills every process of this lab, as a power cut does.
+    #[track_caller]
+    pub(crate) fn kill_everything(&self) {
+        assert!(
+            self.marked.end_all(),
+            "processes that were killed are still there: {:?}",
+            self.marked.pids()
+        );
+    }
+
+    /// Where a node keeps its data.
+    pub(crate) fn data(&self, name: &str, node: &str) -> PathBuf {
+        self.state().join("redis").join(name).join("nodes").join(node).join("data")
+    }
+
     /// Writes a file into the folder and gives its path.
     pub(crate) fn file(&self, name: &str, text: &str) -> PathBuf {
         let path = self.dir().join(name);

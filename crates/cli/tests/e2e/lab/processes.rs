@@ -47,14 +47,15 @@ impl Marked {
     }
 }
 
-impl Drop for Marked {
-    /// Again and again, since an engine or an agent may start another one while it is being looked for.
-    fn drop(&mut self) {
+impl Marked {
+    /// `kill -9` for all of them: again and again, since an engine or an agent may start another one while it is being
+    /// looked for. False: some are still there.
+    pub(crate) fn end_all(&self) -> bool {
         let since = Instant::now();
         while since.elapsed() < GONE {
             let left = self.pids();
             if left.is_empty() {
-                return;
+                return true;
             }
             for pid in left {
                 let _ = kill_process(pid, Signal::KILL);
@@ -65,6 +66,14 @@ impl Drop for Marked {
             )]
             thread::sleep(Duration::from_millis(20));
         }
-        eprintln!("processes of a test are still there: {:?}", self.pids());
+        false
+    }
+}
+
+impl Drop for Marked {
+    fn drop(&mut self) {
+        if !self.end_all() {
+            eprintln!("processes of a test are still there: {:?}", self.pids());
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! What is promised to users, each kept on real servers.
 
+mod beginning;
 mod config;
 mod data;
 mod death;

@@ -35,6 +35,13 @@ fn freeze(lab: &Lab, member: &str) {
     }
 }
 
+/// The copy has reached the append-only file, and the record says so.
+fn holds_data(lab: &Lab, node: &str) -> bool {
+    let record = fs::read(lab.data("cart", node).join("redoubt-record.json")).unwrap_or_default();
+    let record: serde_json::Value = serde_json::from_slice(&record).unwrap_or_default();
+    record["unfinished"] == false
+}
+
 fn engine(lab: &Lab) -> Pid {
     let pid = lab.status("cart")["engine"]["pid"].as_i64().expect("an engine that runs");
     Pid::from_raw(i32::try_from(pid).unwrap()).unwrap()
@@ -47,6 +54,9 @@ impl Abandoned {
         let spec = redis("cart", persistence);
         lab.up(&spec);
         lab.whole("cart");
+        for node in lab.nodes("cart") {
+            wait_for(&format!("the files of {node} hold its data"), 60, || holds_data(&lab, &node));
+        }
         let master = lab.master("cart");
         let [behind, ahead] = lab.replicas("cart").try_into().unwrap();
         let mut connection = lab.connect("cart", &master);
@@ -65,10 +75,6 @@ impl Abandoned {
             gone(pid);
         }
         Self { lab, spec, master, behind, ahead }
-    }
-
-    fn data(&self, node: &str) -> std::path::PathBuf {
-        self.lab.state().join("redis/cart/nodes").join(node).join("data")
     }
 
     fn keys(&self) -> i64 {
@@ -91,7 +97,7 @@ fn after_an_outage_the_last_master_leads_again_with_everything() {
 #[test]
 fn after_an_outage_without_the_last_masters_data_the_most_advanced_replica_leads() {
     let set = Abandoned::with("");
-    fs::remove_dir_all(set.data(&set.master)).unwrap();
+    fs::remove_dir_all(set.lab.data("cart", &set.master)).unwrap();
     set.lab.up(&set.spec);
     set.lab.whole("cart");
     assert_eq!(set.lab.master("cart"), set.ahead, "{} was behind", set.behind);
@@ -101,8 +107,8 @@ fn after_an_outage_without_the_last_masters_data_the_most_advanced_replica_leads
 #[test]
 fn records_that_cannot_be_compared_keep_everybody_from_leading() {
     let set = Abandoned::with("  durability: {recoveryDeadline: 1s}\n");
-    fs::remove_dir_all(set.data(&set.master)).unwrap();
-    let record = set.data(&set.behind).join("redoubt-record.json");
+    fs::remove_dir_all(set.lab.data("cart", &set.master)).unwrap();
+    let record = set.lab.data("cart", &set.behind).join("redoubt-record.json");
     let text = fs::read_to_string(&record).unwrap();
     let stranger = text.replacen("\"dataSet\":\"", "\"dataSet\":\"another", 1);
     assert_ne!(text, stranger);

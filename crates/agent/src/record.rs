@@ -88,9 +88,8 @@ fn rdb_record(dir: &Path, stored: Stored) -> Result<OnDisk, RecordError> {
     let path = dir.join("dump.rdb");
     let file = match fs::File::open(&path) {
         Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Ok(if unfinished { OnDisk::UnfinishedCopy } else { OnDisk::Nothing });
-        }
+        // What was never saved is lost with the process: those who keep snapshots only have chosen that.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(OnDisk::Nothing),
         Err(source) => return Err(RecordError { path, doing: "compared with dump.rdb", source }),
     };
     let header = RdbHeader::read(file).map_err(|fault| RecordError {
@@ -216,7 +215,7 @@ mod tests {
         store_unfinished(dir.path(), &Record { replid: String::new(), ..record() }).unwrap();
         fs::write(dir.path().join("appendonly.aof"), [0; 50]).unwrap();
         assert_eq!(load(dir.path(), Held::Aof).unwrap(), OnDisk::UnfinishedCopy);
-        assert_eq!(load(dir.path(), Held::Rdb).unwrap(), OnDisk::UnfinishedCopy);
+        assert_eq!(load(dir.path(), Held::Rdb).unwrap(), OnDisk::Nothing);
         assert!(!held_data(dir.path()).unwrap());
         store(dir.path(), &record()).unwrap();
         assert_eq!(load(dir.path(), Held::Aof).unwrap(), OnDisk::Data(record()));

@@ -8,6 +8,10 @@
 //! 2. lifted for a lone survivor, as long as a Sentinel majority confirms it, again and again;
 //! 3. raised to all other nodes while no Sentinel majority answers: a master with some of its replicas on the wrong
 //!    side of a partition must stop before the other side elects.
+//!
+//! Who has a node elected promotes it with the fence armed and lifts it when a majority names the node, until the first
+//! replica has attached: some milliseconds in which clients would otherwise meet `NOREPLICAS`, an error that no client
+//! library tries again. Should that agent die in between, the node's own arms it again.
 
 use std::time::Duration;
 

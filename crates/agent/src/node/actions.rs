@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use redoubt_election::{
-    Action, FRESH, Fence, FenceState, FenceView, Mine, NamedMaster, Request, Situation, Verdict, WatchEvent,
-    fence, look_at_master, named_now,
+    ALONE_FOR, Action, FRESH, Fence, FenceState, FenceView, Mine, NamedMaster, Request, Situation, Verdict,
+    WatchEvent, fence, look_at_master, named_now,
 };
 use redoubt_redis::Endpoint;
 use redoubt_serverconf::ELECTABLE;
@@ -123,9 +123,17 @@ impl Node {
             majority_named_me: watchman.confirmed,
             alone_since: watchman.alone_since,
         });
-        if watchman.fence.as_ref() != Some(&wanted) {
+        if watchman.fence.as_ref() != Some(&wanted) || self.was_lifted_by_another(watchman, wanted) {
             self.set_fence(server, watchman, wanted).await;
         }
+    }
+
+    /// Who had this node elected lifts its fence until the first replica has attached, and may have died since.
+    fn was_lifted_by_another(&self, watchman: &Watchman, wanted: Fence) -> bool {
+        let lifted = watchman.seen.as_ref().is_some_and(|seen| !seen.fenced);
+        let now = self.agent.clock.now();
+        let attaching = watchman.alone_since.is_some_and(|since| now.since(since) < ALONE_FOR);
+        wanted.min_replicas_to_write > 0 && lifted && watchman.leads() && !attaching
     }
 
     async fn set_fence(&self, server: &mut Server, watchman: &mut Watchman, wanted: Fence) {

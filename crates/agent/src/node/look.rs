@@ -12,12 +12,15 @@ use super::{LastSeen, Node, hang::Look, serve::Watchman};
 use crate::{agent::ANSWER, server::Server};
 
 /// What a server said of itself.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own; no two make a state together")]
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Seen {
     pub(super) replication: Replication,
     pub(super) replid: String,
     pub(super) previous: Option<(String, u64)>,
     pub(super) offset: u64,
+    /// Writes need replicas.
+    pub(super) fenced: bool,
     pub(super) loading: bool,
     /// An append-only file is being written anew.
     pub(super) rewriting: bool,
@@ -73,6 +76,7 @@ impl Seen {
             replid: replication.master_replid,
             previous,
             offset,
+            fenced: replication.good_replicas.is_some(),
             loading: persistence.loading.unwrap_or(false),
             rewriting: persistence.aof_rewrite_in_progress.unwrap_or(false)
                 || persistence.aof_rewrite_scheduled.unwrap_or(false),

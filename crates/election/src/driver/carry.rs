@@ -59,6 +59,10 @@ async fn ask(ask: &Ask, to: &mut Connection, master_name: &str) -> Result<Answer
             }
             Ok(Answer::Done)
         }
+        Ask::Fence { min_replicas } => {
+            to.config_set(&[("min-replicas-to-write", &min_replicas.to_string())]).await?;
+            Ok(Answer::Done)
+        }
         Ask::Release => {
             to.client_unpause().await?;
             to.client_kill_normal().await.map(|_| Answer::Done)
@@ -130,6 +134,7 @@ fn sight(info: &Info) -> Option<NodeSight> {
             NodeRole::Replica { of: replication.master?, link_up: replication.link_up.unwrap_or(false) }
         }
     };
+    let attached = replication.replicas.iter().filter(|replica| replica.is_online()).count();
     let loading = info.persistence().loading.unwrap_or(false);
     Some(NodeSight {
         role,
@@ -138,6 +143,7 @@ fn sight(info: &Info) -> Option<NodeSight> {
         offset,
         priority: replication.priority.map_or(DEFAULT_PRIORITY, u64::from),
         incomplete: loading || replication.syncing.unwrap_or(false),
+        attached,
     })
 }
 

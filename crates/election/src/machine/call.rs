@@ -49,6 +49,8 @@ pub(crate) enum Ask {
     Count,
     /// The same channel at a node, where every Sentinel listens: [`Answer::Done`].
     AnnounceAtNode { hellos: Vec<String> },
+    /// The fence at a node that a majority names: [`Answer::Done`].
+    Fence { min_replicas: u32 },
     /// `CLIENT UNPAUSE`, `CLIENT KILL TYPE normal`: [`Answer::Done`].
     Release,
     /// `SENTINEL FAILOVER`: [`Answer::Done`].

@@ -54,6 +54,10 @@ pub(crate) const ANNOUNCE_PAUSE: Duration = Duration::from_millis(100);
 /// A reading on which another node is re-pointed must not be older than this.
 pub(crate) const COUNT_HOLDS: Duration = Duration::from_millis(500);
 
+/// Before the second look whether a replica has attached to the new master, which takes it some milliseconds; each
+/// pause after that is twice as long.
+pub(crate) const ATTACH_POLL: Duration = Duration::from_millis(2);
+
 /// Rounds of look, vote and act within one request. The caller may ask again.
 pub(crate) const ROUNDS: u32 = 6;
 

@@ -9,13 +9,15 @@
 //!           end                                   undo ◄──┴────────┴────────┘      ▼
 //!                                                                              announce, count
 //!                                                                                  ▼
-//!                                                  done ◄── re-point, unpause, cut clients
+//!                              done ◄── arm the fence ◄── lift it, re-point, unpause, cut clients
 //! ```
 //!
 //! # Guarantees
 //! - Nothing is promoted without the votes of max(quorum, majority) of all known Sentinels in one epoch, no older
 //!   than 500 ms.
-//! - Nothing is re-pointed to the promoted node before a majority names it.
+//! - Nothing is re-pointed to the promoted node, and nobody can write to it, before a majority names it. From then until
+//!   the first replica has attached, some milliseconds, it takes writes alone: clients would be refused with an error
+//!   that no client library tries again.
 //! - Whatever stops between pause and demotion unpauses. From the demotion on the change is finished, or left to a
 //!   rescuer: the promoted node holds everything that was acknowledged.
 //! - Each step that a rescuer might do instead carries the moment after which it is not sent any more.
@@ -114,6 +116,7 @@ enum Phase {
     Demote,
     Announce { tries: u32, again_at: Option<Moment> },
     Settle,
+    Attach { pause: Duration, poll_at: Option<Moment> },
     Undo { why: String },
     Single { since: Moment, poll_at: Option<Moment> },
     Rest { until: Moment, why: String },
@@ -168,6 +171,7 @@ impl Machine {
         match &self.phase {
             Phase::Equal { poll_at: at, .. }
             | Phase::Announce { again_at: at, .. }
+            | Phase::Attach { poll_at: at, .. }
             | Phase::Single { poll_at: at, .. } => *at,
             Phase::Rest { until, .. } => Some(*until),
             _ => None,
@@ -212,6 +216,7 @@ impl Machine {
             Phase::Demote => self.on_demote(&answer, now),
             Phase::Announce { .. } => self.on_announce(place, answer, now),
             Phase::Settle => self.on_settle(now),
+            Phase::Attach { .. } => self.on_attach(&answer, now),
             Phase::Undo { .. } => self.on_undo(),
             Phase::Single { .. } => self.on_single(place, answer, now),
             Phase::New | Phase::Rest { .. } | Phase::End(_) => {}
@@ -225,6 +230,7 @@ impl Machine {
         match self.phase {
             Phase::Equal { .. } => self.poll_offsets(now),
             Phase::Announce { tries, .. } => self.announce(tries + 1, now),
+            Phase::Attach { pause, .. } => self.look_for_replica(pause * 2),
             Phase::Single { .. } => self.poll_single(now),
             Phase::Rest { .. } => self.next_round(now),
             _ => {}

@@ -1,6 +1,6 @@
 //! Announcing the new master, counting who took it, and what follows from that.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use redoubt_redis::Endpoint;
 
@@ -8,10 +8,13 @@ use super::{
     Machine, Phase,
     call::{Answer, Ask, Place},
     hello::Announcement,
-    limits::{ACT_WITHIN, ANNOUNCE_PAUSE, ANNOUNCE_TRIES, ASK_WITHIN, BEGUN_HOLDS, COUNT_HOLDS, STAND_BACK},
+    limits::{
+        ACT_WITHIN, ANNOUNCE_PAUSE, ANNOUNCE_TRIES, ASK_WITHIN, ATTACH_POLL, BEGUN_HOLDS, COUNT_HOLDS,
+        STAND_BACK,
+    },
     sight::NodeRole,
 };
-use crate::{Moment, Verdict};
+use crate::{ALONE_FOR, Moment, Verdict};
 
 impl Machine {
     /// Tells every Sentinel, each in the name of another, and asks at once whom it names now.
@@ -142,6 +145,8 @@ impl Machine {
         self.log.announced_at = Some(now);
         self.log.new_master = Some(master.clone());
         let not_after = Some(self.asked_at + COUNT_HOLDS);
+        let floor = self.set.durability.min_replicas_to_write;
+        self.send(Place::Node(target), Ask::Fence { min_replicas: floor }, ACT_WITHIN, not_after);
         let old = self.replaced().filter(|_| self.demoted);
         if let Some(old) = old {
             self.call(Place::Node(old), Ask::Release, ACT_WITHIN, not_after);
@@ -163,6 +168,32 @@ impl Machine {
     pub(super) fn on_settle(&mut self, now: Moment) {
         if self.waiting.is_empty() {
             self.log.step("settle", now);
+            self.look_for_replica(ATTACH_POLL);
+        }
+    }
+
+    /// The fence is lifted for a few milliseconds only.
+    pub(super) fn look_for_replica(&mut self, pause: Duration) {
+        let Some(target) = self.target else { return };
+        self.enter(Phase::Attach { pause, poll_at: None });
+        self.call(Place::Node(target), Ask::Node, ACT_WITHIN, None);
+    }
+
+    /// Where no replica comes, the node's own agent decides whether it may go on alone.
+    pub(super) fn on_attach(&mut self, answer: &Answer, now: Moment) {
+        let (Answer::Node(sight), Some(target)) = (answer, self.target) else {
+            return self.end(Verdict::Done);
+        };
+        let since = self.log.announced_at.unwrap_or(now);
+        if sight.leads() && sight.attached > 0 {
+            let min_replicas = self.set.durability.min_replicas_to_write.max(1);
+            self.send(Place::Node(target), Ask::Fence { min_replicas }, ACT_WITHIN, Some(now + ACT_WITHIN));
+            self.end(Verdict::Done);
+        } else if sight.leads() && now.since(since) < ALONE_FOR {
+            if let Phase::Attach { pause, poll_at } = &mut self.phase {
+                *poll_at = Some(now + *pause);
+            }
+        } else {
             self.end(Verdict::Done);
         }
     }

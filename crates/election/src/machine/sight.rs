@@ -41,6 +41,8 @@ pub(crate) struct NodeSight {
     pub(crate) priority: u64,
     /// Loads its files, or takes a full copy.
     pub(crate) incomplete: bool,
+    /// Replicas that are attached to it and online.
+    pub(crate) attached: usize,
 }
 
 /// What a node says it is.

@@ -35,6 +35,9 @@ pub struct Replication {
     pub announced: Option<bool>,
     /// Id of the replication history, 40 hex digits.
     pub master_replid: String,
+    /// Replicas heard of within `min-replicas-max-lag`; `None` while `min-replicas-to-write` is 0 (`genRedisInfoString`
+    /// shows the field only then).
+    pub good_replicas: Option<u64>,
     /// Id of the history before the last promotion.
     pub master_replid2: Option<String>,
     /// Offset up to which the history before the last promotion is the same.
@@ -116,6 +119,7 @@ impl Info {
             priority: self.number("slave_priority"),
             announced: self.flag("replica_announced"),
             master_replid: self.owned("master_replid").ok_or_else(|| missing("master_replid"))?,
+            good_replicas: self.number("min_slaves_good_slaves"),
             master_replid2: self.owned("master_replid2").filter(|id| id.bytes().any(|digit| digit != b'0')),
             second_repl_offset: self.number("second_repl_offset"),
             master_repl_offset: self

@@ -51,7 +51,7 @@ pub(super) async fn run(resolved: &Resolved) -> Result<(), Failure> {
     };
     let going = Going::start("starting");
     let reports = tokio::select! {
-        reports = ready(&local, &names, engine.as_mut(), &going) => reports,
+        reports = ready(&local, resolved, &names, &mut engine, &going) => reports,
         () = runtime::asked_to_end() => {
             Err(Failure::new(Code::Interrupted, "not waited for; the engine goes on in the background")
                 .hint("see `redoubt status`; `redoubt down` stops everything"))
@@ -85,8 +85,9 @@ fn spawn(local: &Local, resolved: &Resolved) -> Result<Child, Failure> {
 /// Waits until all of these are ready, or it is clear that they will not be.
 async fn ready(
     local: &Local,
+    resolved: &Resolved,
     names: &BTreeSet<String>,
-    mut engine: Option<&mut Child>,
+    engine: &mut Option<Child>,
     going: &Going,
 ) -> Result<Vec<Report>, Failure> {
     // Without it the engine is looked at less often, no more.
@@ -94,10 +95,15 @@ async fn ready(
     let deadline = Instant::now() + READY;
     let mut last_progress = Instant::now();
     loop {
-        if let Some(engine) = engine.as_deref_mut()
-            && let Some(status) = engine.try_wait()?
-        {
-            return Err(ended(local, &status.to_string()));
+        match engine {
+            Some(engine) => {
+                if let Some(status) = engine.try_wait()? {
+                    return Err(ended(local, &status.to_string()));
+                }
+            }
+            // The one that ran already has ended since.
+            None if local.engine()?.is_none() => *engine = Some(spawn(local, resolved)?),
+            None => {}
         }
         let reports: Vec<Report> = observe::reports(local)
             .await?

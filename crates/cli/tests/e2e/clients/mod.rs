@@ -14,9 +14,9 @@ use rider::Rider;
 
 /// Writes between two events, at least.
 const STRETCH: usize = 100;
-/// Writes that the fence may refuse: a new master takes none in the milliseconds between its announcement and its first
-/// replica. A busy machine stretches them to a few tries.
-const REFUSED: usize = 20;
+/// Writes that the fence may refuse: a new master takes none between its announcement and the moment in which its
+/// elector has counted the Sentinels, well under a millisecond. A busy machine stretches that to a few tries.
+const REFUSED: usize = 10;
 
 #[test]
 fn redis_py_rides_through() {

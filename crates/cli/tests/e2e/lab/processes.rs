@@ -10,6 +10,8 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::members::gone;
+
 /// Carries the mark. Children inherit it, agents and servers included.
 const NAME: &str = "REDOUBT_TEST_LAB";
 /// A process that was killed is gone within this, also on a busy machine.
@@ -57,9 +59,11 @@ impl Marked {
             if left.is_empty() {
                 return true;
             }
-            for pid in left {
-                let _ = kill_process(pid, Signal::KILL);
+            for pid in &left {
+                let _ = kill_process(*pid, Signal::KILL);
             }
+            // The mark goes before the process does, and before its locks and ports are free.
+            left.into_iter().for_each(gone);
             #[expect(
                 clippy::disallowed_methods,
                 reason = "a test waits for processes of others, without a runtime"

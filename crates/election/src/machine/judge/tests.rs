@@ -15,6 +15,7 @@ fn master(offset: u64) -> NodeSight {
         offset,
         priority: 100,
         incomplete: false,
+        attached: 0,
     }
 }
 

@@ -198,8 +198,11 @@ impl World {
     fn writable(&self, node: usize) -> bool {
         let this = &self.nodes[node];
         let paused = this.paused_until.is_some_and(|until| self.now < until);
-        let replicas = self.nodes.iter().filter(|other| other.up && other.master == Some(node)).count();
-        this.up && this.master.is_none() && !paused && replicas >= this.min_replicas as usize
+        this.up && this.master.is_none() && !paused && self.attached(node) >= this.min_replicas as usize
+    }
+
+    fn attached(&self, node: usize) -> usize {
+        self.nodes.iter().filter(|other| other.up && other.master == Some(node)).count()
     }
 
     /// Writes that no replica has yet; one at a time is enough to be lost.
@@ -401,6 +404,10 @@ impl World {
                 self.nodes[index].master = Some(master);
                 return Answer::Done;
             }
+            Ask::Fence { min_replicas } => {
+                self.nodes[index].min_replicas = *min_replicas;
+                return Answer::Done;
+            }
             Ask::Pause { hold } => {
                 self.nodes[index].paused_until = Some(now + *hold);
                 self.pause_began = Some(now);
@@ -438,6 +445,7 @@ impl World {
             offset: BASE + node.data.len() as u64,
             priority: 100,
             incomplete: false,
+            attached: self.attached(index),
         }
     }
 }

@@ -77,6 +77,11 @@ bench-agent: servers ## Measures a scrape and the agent at rest, beside promethe
 bench-failover: servers ## Measures write gaps of failovers beside plain Sentinel: medians of ROUNDS (10)
 	cargo bench --locked --package redoubt-cli --bench failover -- --rounds $(or $(ROUNDS),10)
 
+.PHONY: simulate
+simulate: compiler ## Runs the engine through new random histories of faults: HISTORIES (5000)
+	REDOUBT_SIM_HISTORIES=$(or $(HISTORIES),5000) \
+	    cargo test --locked --package redoubt-engine --profile simulate --lib -- --nocapture sim::the_laws_hold
+
 .PHONY: generate
 generate: ## Writes the files made from the types: schema and field reference
 	cargo xtask generate

@@ -6,20 +6,28 @@ use redoubt_api::{CheckedSpec, CheckedTopology};
 use super::{brain::Brain, model::Model};
 use crate::platform::MemberKind;
 
+/// How much goes wrong: chance of a fault at a step, and of a call that fails. A world where all is chaos hides what takes
+/// a long quiet stretch to go wrong, and the other way round.
+const WEATHERS: [(f64, f64); 3] = [(0.04, 0.02), (0.12, 0.05), (0.35, 0.25)];
+
 pub(super) struct Faults {
     rng: StdRng,
     restarts: u32,
+    often: f64,
+    flaky: f64,
 }
 
 impl Faults {
     pub(super) fn new(seed: u64) -> Self {
-        Self { rng: StdRng::seed_from_u64(seed ^ 0xFA17), restarts: 0 }
+        let mut rng = StdRng::seed_from_u64(seed ^ 0xFA17);
+        let (often, flaky) = WEATHERS[rng.random_range(0..WEATHERS.len())];
+        Self { rng, restarts: 0, often, flaky }
     }
 
     /// Most of the time nothing happens; now and then two things at once.
     pub(super) fn strike(&mut self, model: &mut Model, brain: &mut Brain) {
-        model.flaky = 0.05;
-        while self.rng.random_bool(0.12) {
+        model.flaky = self.flaky;
+        while self.rng.random_bool(self.often) {
             match self.rng.random_range(0..10) {
                 0..=5 => self.hit(model),
                 6 => brain.forget(),
@@ -68,7 +76,9 @@ impl Faults {
     }
 
     fn change(&mut self, spec: &mut CheckedSpec) {
+        let standalone = matches!(spec.topology, CheckedTopology::Standalone);
         match self.rng.random_range(0..9) {
+            0..=2 if standalone => spec.persistence.aof = self.rng.random_bool(0.5),
             0 | 1 => spec.replicas = self.rng.random_range(1..6),
             2 => {
                 let count = [1, 2, 3, 5][self.rng.random_range(0..4)];

@@ -18,7 +18,7 @@ use redoubt_wire::{
 
 use crate::{
     failure::Failure,
-    report::{Answers, Engine, Live, Report},
+    report::{Answers, Engine, Live, Report, is_ready},
 };
 
 /// An agent on this machine answers in well under a millisecond; a person does not wait longer than this.
@@ -30,22 +30,21 @@ pub(crate) async fn report(local: &Local, name: &str) -> Result<Report, Failure>
     let engine = local.engine()?.map(|process| process.pid);
     let now = Timestamp::now();
     let config = local.config(name)?;
-    let (status, live) = match &config {
+    let (status, live, confirmed) = match &config {
         Some(config) => {
             let answers = ask(&local.agents(name)?, ANSWER).await;
             let live = Live::new(config, &answers);
             let published = published.unwrap_or_default();
-            let status = match engine {
-                Some(_) => published,
-                None => judged(local, name, config, &answers, published, now)?,
-            };
-            (status, live)
+            let judged = judged(local, name, config, &answers, &published, now)?;
+            let confirmed = is_ready(&judged);
+            (if engine.is_some() { published } else { judged }, live, confirmed)
         }
-        None => (published.unwrap_or_else(|| not_started(engine.is_some(), now)), Live::default()),
+        None => (published.unwrap_or_else(|| not_started(engine.is_some(), now)), Live::default(), false),
     };
     let namespace = config.map_or_else(|| "default".to_owned(), |config| config.namespace);
     let engine = Engine { running: engine.is_some(), pid: engine };
-    Ok(Report { name: name.to_owned(), namespace, engine, status, live })
+    let generation = local.store().get(name)?.and_then(|redis| redis.metadata.generation);
+    Ok(Report { name: name.to_owned(), namespace, generation, engine, status, live, confirmed })
 }
 
 /// All sets, by name. One that cannot be read does not hide the others.
@@ -67,27 +66,29 @@ pub(crate) async fn ask<A: Borrow<AgentClient>>(agents: &[(String, A)], within: 
     join_all(agents.iter().map(one)).await.into_iter().collect()
 }
 
-/// Without an engine: the same judgement the engine would make, on what the agents say.
+/// The same judgement the engine would make, on what the agents say: all there is without one.
 fn judged(
     local: &Local,
     name: &str,
     config: &SetConfig,
     answers: &Answers,
-    published: RedisStatus,
+    published: &RedisStatus,
     now: Timestamp,
 ) -> Result<RedisStatus, Failure> {
-    let Some(Ok(stored)) = local.store().read(name)? else { return Ok(published) };
+    let Some(Ok(stored)) = local.store().read(name)? else { return Ok(published.clone()) };
     let members = local.members(name)?;
     if members.iter().all(|member| member.pid.is_none()) {
-        return Ok(stopped(published, now));
+        return Ok(stopped(published.clone(), now));
     }
     let template = template(&stored.checked);
-    let members = members.into_iter().map(|member| view(member, &template, answers, now));
+    let members = members.into_iter().map(|member| view(member, answers, now));
     let world = World::new(now, identity(config), members.collect());
-    let checked = stored.checked;
+    let (checked, observed) = (stored.checked, published.observed_generation);
     let memory =
         Memory { applied: Some(Box::new(workload(&checked, config, template))), ..Memory::default() };
-    let mut status = status(&checked, &world, &memory, &published);
+    let mut status = status(&checked, &world, &memory, published);
+    // No engine has seen the resource since.
+    status.observed_generation = observed;
     // It would be the engine that makes progress.
     status.conditions.retain(|condition| condition.kind != ConditionType::Progressing);
     Ok(status)
@@ -127,7 +128,7 @@ fn identity(config: &SetConfig) -> Identity {
     }
 }
 
-fn view(member: LocalMember, template: &str, answers: &Answers, now: Timestamp) -> MemberView {
+fn view(member: LocalMember, answers: &Answers, now: Timestamp) -> MemberView {
     let state = answers.get(&member.name).and_then(|answer| answer.as_ref().ok());
     MemberView {
         state: state.map(|state| Observed { value: state.clone(), at: now }),
@@ -135,7 +136,7 @@ fn view(member: LocalMember, template: &str, answers: &Answers, now: Timestamp) 
             name: member.name,
             kind: member.kind,
             ordinal: member.ordinal,
-            template: template.to_owned(),
+            template: member.template,
             running: member.pid.is_some(),
             leaving: false,
             trouble: None,

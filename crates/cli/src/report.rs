@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use redoubt_api::{RedisStatus, Role};
+use redoubt_api::{ConditionStatus, ConditionType, RedisStatus, Role};
 use redoubt_redis::Endpoint;
 use redoubt_wire::{
     client::AgentError,
@@ -22,6 +22,9 @@ pub(crate) struct Report {
     pub name: String,
     /// Its namespace.
     pub namespace: String,
+    /// Which of its versions was applied last: `status` tells of it once `observedGeneration` is the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generation: Option<i64>,
     /// Who watches it.
     pub engine: Engine,
     /// Its `.status`.
@@ -29,6 +32,9 @@ pub(crate) struct Report {
     pub status: RedisStatus,
     /// What its agents say now.
     pub live: Live,
+    /// What they say is Ready too: an engine that has just started shows what the one before it saw.
+    #[serde(skip)]
+    pub confirmed: bool,
 }
 
 /// Who watches the resources.
@@ -112,11 +118,27 @@ pub(crate) struct LiveSentinel {
 }
 
 impl Report {
+    /// The condition `Ready` is true, and told of the resource as it was applied last.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.is_current() && is_ready(&self.status)
+    }
+
+    /// The status tells of the resource as it was applied last.
+    pub(crate) fn is_current(&self) -> bool {
+        self.generation.is_none_or(|applied| self.status.observed_generation >= applied)
+    }
+
     /// Where the master is reached.
     pub(crate) fn master_address(&self) -> Option<&str> {
         let master = self.status.master.as_deref()?;
         self.status.nodes.iter().find(|node| node.name == master).map(|node| node.address.as_str())
     }
+}
+
+/// The condition `Ready` is true.
+pub(crate) fn is_ready(status: &RedisStatus) -> bool {
+    let ready = status.conditions.iter().find(|condition| condition.kind == ConditionType::Ready);
+    ready.is_some_and(|condition| condition.status == ConditionStatus::True)
 }
 
 impl Live {

@@ -38,6 +38,16 @@ impl<P: Platform> Gate<P> {
         limited(&self.quick, QUICK_DEADLINE, "looking at the members", self.platform.observe(key)).await
     }
 
+    pub(crate) async fn unfit(&self, key: &Key) -> Result<Vec<String>, PlatformError> {
+        limited(
+            &self.quick,
+            QUICK_DEADLINE,
+            "looking at what the resource refers to",
+            self.platform.unfit(key),
+        )
+        .await
+    }
+
     pub(crate) async fn token(&self, key: &Key) -> Result<Arc<SecretString>, PlatformError> {
         limited(&self.quick, QUICK_DEADLINE, "reading the agents' token", self.platform.token(key)).await
     }

@@ -94,6 +94,25 @@ impl<'a> Look<'a> {
         Some(format!("{} takes effect only at a start", agent.restart_needed.join(", ")))
     }
 
+    /// What runs otherwise than the resource asks, well as it may be.
+    pub(crate) fn behind(&self) -> Vec<String> {
+        let why = |view: &MemberView| {
+            if view.member.ordinal >= self.wanted.of(view.member.kind) {
+                return Some("it is one more than asked for".to_owned());
+            }
+            let late = view.agent().is_some_and(|agent| !self.is_configured(agent));
+            let late = late.then(|| "it has not applied the newest configuration".to_owned());
+            self.outdated(view).or(late)
+        };
+        let members = self.nodes().chain(self.sentinels());
+        let short = self.counts.min(self.wanted) != self.wanted;
+        members
+            .filter_map(|view| Some(format!("{}: {}", view.member.name, why(view)?)))
+            .chain(short.then(|| "not all members that are asked for can be made".to_owned()))
+            .chain(self.world.unfit.iter().cloned())
+            .collect()
+    }
+
     pub(crate) fn restart_was_asked(&self, member: &Member) -> bool {
         crate::template::restart_was_asked(&member.template, &self.template)
     }

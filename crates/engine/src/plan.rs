@@ -29,6 +29,8 @@ pub struct Plan {
     pub step: Option<Step>,
     /// What is waited for when there is none; `None` as well: all is as the resource asks.
     pub waiting: Option<Waiting>,
+    /// Why the last try at what is still to be done failed, unless that is what is waited for.
+    pub failed: Option<String>,
 }
 
 /// One thing to do. Each can be cut off at any point and done again.
@@ -95,6 +97,11 @@ pub struct Waiting {
 impl Waiting {
     pub(crate) fn new(reason: &'static str, why: impl Into<String>) -> Self {
         Self { reason, why: why.into(), until: None }
+    }
+
+    /// Something that was asked for is at fault, and time alone does not change that.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(self.reason, "ConfigRefused" | "ReferenceRefused")
     }
 
     /// What one member says does not go with what another says.
@@ -182,18 +189,22 @@ pub(crate) fn plan_for(look: &Look<'_>, memory: &Memory) -> Plan {
     if look.redis.spec.paused {
         return Plan::default();
     }
-    let now = look.world.at;
+    let apply = create::apply(look, memory);
+    let applied = apply.clone().map(|step| Plan::paced(step, memory, look.world.at));
     // A member that does not come up must not hold up what else can be done, such as giving it the corrected image.
-    let applied = match create::apply(look, memory).map(|step| memory.paced(Next::Step(step), now)) {
-        Some(Next::Step(step)) => return Next::Step(step).into(),
-        Some(Next::Wait(waiting)) => Some(waiting),
+    if let Some(plan @ Plan { step: Some(_), .. }) = applied {
+        return plan;
+    }
+    let other = match roll::mend(look).or_else(|| sentinels::shed(look)).or_else(|| with_master(look)) {
+        Some(Next::Step(step)) => Some(Plan::paced(step, memory, look.world.at)),
+        Some(Next::Wait(waiting)) => Some(waiting.into()),
         None => None,
     };
-    match roll::mend(look).or_else(|| sentinels::shed(look)).or_else(|| with_master(look)) {
-        Some(next) => {
-            Plan::from(memory.paced(next, now)).looking_again_at(applied.and_then(|waiting| waiting.until))
+    match (other, applied) {
+        (Some(plan), Some(applied)) => {
+            plan.beside(applied, apply.and_then(|step| memory.attempt(&step)?.failed()))
         }
-        None => applied.map_or_else(Plan::default, |waiting| Next::Wait(waiting).into()),
+        (plan, applied) => plan.or(applied).unwrap_or_default(),
     }
 }
 
@@ -213,7 +224,7 @@ fn with_master(look: &Look<'_>) -> Option<Next> {
         .or_else(|| sentinels::prune(look, sentinels::Stale::Nodes))
         .or_else(|| roll::sentinels(look))
         .or_else(|| roll::nodes(look, master))
-        .or_else(|| everybody_well(look).or_else(|| short(look)).map(Next::from))
+        .or_else(|| everybody_well(look).or_else(|| short(look)).or_else(|| unfit(look)).map(Next::from))
 }
 
 fn leaving(look: &Look<'_>) -> Option<Waiting> {
@@ -261,6 +272,12 @@ fn short(look: &Look<'_>) -> Option<Waiting> {
     Some(Waiting::new("NoAddresses", format!("not all members that are asked for can be made: {shortage}")))
 }
 
+/// What runs is well and is not what is asked for.
+fn unfit(look: &Look<'_>) -> Option<Waiting> {
+    let unfit = &look.world.unfit;
+    (!unfit.is_empty()).then(|| Waiting::new("ReferenceRefused", unfit.join("; ")))
+}
+
 /// Nothing is left to do but to let members come up.
 fn everybody_well(look: &Look<'_>) -> Option<Waiting> {
     let faults: Vec<String> = (look.nodes().chain(look.sentinels()))
@@ -272,20 +289,29 @@ fn everybody_well(look: &Look<'_>) -> Option<Waiting> {
 }
 
 impl Plan {
-    fn looking_again_at(mut self, until: Option<Timestamp>) -> Self {
+    /// The same step again waits for its turn: its effect may be on the way, and what fails is not hurried.
+    fn paced(step: Step, memory: &Memory, now: Timestamp) -> Self {
+        match memory.attempt(&step) {
+            Some(attempt) if now < attempt.due => attempt.waiting().into(),
+            attempt => Self { failed: attempt.and_then(Attempt::failed), step: Some(step), waiting: None },
+        }
+    }
+
+    /// While the platform was told of the resource and is to be told again: looked at again when that is due, and what
+    /// came of it is not hidden by what is waited for beside it.
+    fn beside(mut self, applied: Self, failed: Option<String>) -> Self {
+        let until = applied.waiting.and_then(|waiting| waiting.until);
         if let Some(waiting) = &mut self.waiting {
             waiting.until = [waiting.until, until].into_iter().flatten().min();
         }
+        self.failed = self.failed.or(failed);
         self
     }
 }
 
-impl From<Next> for Plan {
-    fn from(next: Next) -> Self {
-        match next {
-            Next::Step(step) => Self { step: Some(step), waiting: None },
-            Next::Wait(waiting) => Self { step: None, waiting: Some(waiting) },
-        }
+impl From<Waiting> for Plan {
+    fn from(waiting: Waiting) -> Self {
+        Self { waiting: Some(waiting), ..Self::default() }
     }
 }
 

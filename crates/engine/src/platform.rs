@@ -20,6 +20,13 @@ pub trait Platform: Send + Sync + 'static {
     /// those that are on their way out ([`Member::leaving`]). Called after every change, so it must cost little.
     fn observe(&self, key: &Key) -> impl Future<Output = Result<Vec<Member>, PlatformError>> + Send;
 
+    /// What the resource refers to and cannot be used, each in words for people, with what to do: a Secret whose
+    /// password is no password any more. What runs goes on with what it has. Called with every [`Platform::observe`];
+    /// a platform that has nothing of the kind has nothing to say.
+    fn unfit(&self, _key: &Key) -> impl Future<Output = Result<Vec<String>, PlatformError>> + Send {
+        std::future::ready(Ok(Vec::new()))
+    }
+
     /// Makes the workload be so many members of this template, with this configuration. Members above the counts
     /// are stopped, highest ordinal first; their data stays. A member that runs with an older template is left
     /// as it is: [`Platform::replace`] is for that. A member whose agent has ended is started again. May answer

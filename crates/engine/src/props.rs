@@ -187,5 +187,9 @@ proptest! {
         prop_assert_eq!(&first, &second);
         prop_assert!(first.events.len() <= MAX_EVENTS);
         prop_assert!(first.conditions.iter().all(|condition| !condition.message.is_empty()));
+        if crate::status::holds(&first.conditions, redoubt_api::ConditionType::Ready) {
+            let template = crate::template(scene.redis());
+            prop_assert!(world.members.iter().all(|view| view.member.template == template));
+        }
     }
 }

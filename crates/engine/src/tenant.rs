@@ -7,7 +7,7 @@ mod wanted;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
-use redoubt_api::{CheckedRedis, ConditionType, Event, Key, RedisStatus};
+use redoubt_api::{CheckedRedis, ConditionType, Event, Key, MAX_EVENTS, RedisStatus};
 use tokio::{sync::watch, time::Instant};
 use tracing::{info, warn};
 
@@ -26,6 +26,8 @@ use crate::{
 
 /// Everything that changes is an event; this is for what nobody noticed.
 const SAFETY: Duration = Duration::from_mins(1);
+/// When something would be taken down and waits for agents that answered late: the answer itself may be no news.
+const LATE: Duration = Duration::from_secs(1);
 /// Between two tries of one and the same step.
 const STEP: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
 /// Between two tries to see or to publish.
@@ -168,14 +170,20 @@ impl<P: Platform, D: Dial> Tenant<P, D> {
             return Ok(Wake::After(jittered(SAFETY)));
         };
         let mut world = self.observer.observe(redis).await?;
+        let mut latest = SAFETY;
         if self.needs_a_closer_look(&Look::new(redis, &world)) {
+            let began = Timestamp::now();
             self.observer.refresh().await;
             world = self.observer.observe(redis).await?;
+            if self.is_delicate(&Look::new(redis, &world)) {
+                world.forget_before(began);
+                latest = LATE;
+            }
         }
         let look = Look::new(redis, &world);
         let plan = plan_for(&look, &self.memory);
         let step = plan.step.clone();
-        let wake = self.wake_for(&plan, world.at);
+        let wake = self.wake_for(&plan, world.at, latest);
         let activity = Activity { plan, refused: wanted.refused.clone(), events: self.events.clone() };
         // Work goes on when it cannot be shown; that it cannot is tried again. Confirming is no work to speak of: a
         // restart of the engine must not show.
@@ -206,13 +214,19 @@ impl<P: Platform, D: Dial> Tenant<P, D> {
                 .is_some_and(|before| holds(&before.conditions, ConditionType::Available) && !look.serves())
     }
 
-    fn wake_for(&mut self, plan: &Plan, now: Timestamp) -> Wake {
+    /// Who did not answer a moment ago may have frozen since it was last heard, and with it a copy that is counted on:
+    /// before something is taken down it counts as unknown.
+    fn is_delicate(&self, look: &Look<'_>) -> bool {
+        plan_for(look, &self.memory).step.as_ref().is_some_and(Step::is_delicate)
+    }
+
+    fn wake_for(&mut self, plan: &Plan, now: Timestamp, latest: Duration) -> Wake {
         if *plan == Plan::default() {
             self.memory.forget();
         }
         let until = plan.waiting.as_ref().and_then(|waiting| waiting.until);
         let until = until.map(|until| Duration::try_from(until.duration_since(now)).unwrap_or_default());
-        Wake::After(until.unwrap_or(SAFETY).min(jittered(SAFETY)))
+        Wake::After(until.unwrap_or(latest).min(jittered(latest)))
     }
 
     async fn take(&mut self, look: &Look<'_>, step: Step) {
@@ -228,6 +242,8 @@ impl<P: Platform, D: Dial> Tenant<P, D> {
         }
         let (now, before) = (Timestamp::now(), self.memory.attempt(&step));
         self.events.extend(event(redis, &step, &result, before, now));
+        // What cannot be published for long must not pile up: no status shows more.
+        self.events.drain(..self.events.len().saturating_sub(MAX_EVENTS));
         let pause = jittered(pause(STEP.0, STEP.1, self.memory.tries(&step)));
         let pause = SignedDuration::try_from(pause).unwrap_or(SignedDuration::MAX);
         self.memory.tried(step, result.err().map(|error| error.to_string()), now, pause);

@@ -16,6 +16,8 @@ pub struct World {
     pub identity: Identity,
     /// Why there are no addresses for members that the resource asks for; what exists goes on without them.
     pub shortage: Option<String>,
+    /// What the resource refers to and cannot be used, in words for people; what runs stays as it is.
+    pub unfit: Vec<String>,
     /// The members the platform knows of, by kind and ordinal.
     pub members: Vec<MemberView>,
 }
@@ -124,7 +126,14 @@ impl World {
     #[must_use]
     pub fn new(at: Timestamp, identity: Identity, mut members: Vec<MemberView>) -> Self {
         members.sort_by_key(|view| (view.member.kind, view.member.ordinal));
-        Self { at, identity, shortage: None, members }
+        Self { at, identity, shortage: None, unfit: Vec::new(), members }
+    }
+
+    /// Whoever has not been heard since then is unknown.
+    pub(crate) fn forget_before(&mut self, since: Timestamp) {
+        for view in &mut self.members {
+            view.state.take_if(|observed| observed.at < since);
+        }
     }
 
     /// The members of one kind that stay.

@@ -46,6 +46,8 @@ pub struct LocalMember {
     pub ordinal: u32,
     /// Its agent's process, while it runs.
     pub pid: Option<u32>,
+    /// The template its agent was started with the last time.
+    pub template: String,
     /// When its agent was started the last time.
     pub started_at: Timestamp,
     /// Where its server is reached.
@@ -141,6 +143,7 @@ impl Local {
             let dir = roster.dir.member(&entry.name);
             Some(LocalMember {
                 pid: entry.process().map(|process| process.pid),
+                template: entry.record.wish.template,
                 started_at: entry.record.started_at,
                 server: place.server_endpoint(),
                 agent: place.agent_endpoint(),

@@ -172,6 +172,11 @@ impl Platform for LocalPlatform {
         Ok(set.members())
     }
 
+    async fn unfit(&self, key: &Key) -> Result<Vec<String>, PlatformError> {
+        let set = self.inner.set(&key.name).map_err(at("look at", &key.name))?;
+        Ok(set.unfit().into_iter().collect())
+    }
+
     async fn apply(&self, workload: &Workload) -> Result<(), PlatformError> {
         self.inner.apply(workload).await.map_err(at("run", &workload.redis.key.name))
     }

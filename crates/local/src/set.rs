@@ -48,6 +48,8 @@ pub(crate) struct Set {
     identity: Mutex<Option<(KeptIdentity, Option<Claim>)>>,
     minders: Mutex<BTreeMap<(MemberKind, u32), Arc<Minder>>>,
     redis: Mutex<Option<CheckedRedis>>,
+    /// Why the password that the resource names cannot be used, as it was found last.
+    unfit: Mutex<Option<String>>,
     /// Held while something is changed: one change at a time.
     pub(crate) work: tokio::sync::Mutex<()>,
 }
@@ -93,6 +95,7 @@ impl Set {
             identity: Mutex::new(identity),
             minders: Mutex::default(),
             redis: Mutex::default(),
+            unfit: Mutex::default(),
             work: tokio::sync::Mutex::default(),
         };
         for member in set.roster().members()? {
@@ -161,7 +164,7 @@ impl Set {
 
     /// Puts secrets and configuration where the agents read them.
     pub(crate) fn settle_files(&self, workload: &Workload) -> Result<(), LocalError> {
-        settle_secrets(&self.common.state, &self.dir, &workload.redis)?;
+        self.settle_secrets(&workload.redis)?;
         files::private_dir(&self.dir.config_dir())?;
         files::write_json(&self.dir.config(), &workload.config, Worth::Lasting)?;
         Ok(())
@@ -169,10 +172,25 @@ impl Set {
 
     /// The password that the resource names has changed, perhaps.
     pub(crate) fn settle_given_secret(&self) -> Result<(), LocalError> {
-        match lock(&self.redis).as_ref().filter(|redis| redis.spec.auth.secret_name.is_some()) {
-            Some(redis) => settle_secrets(&self.common.state, &self.dir, redis),
+        let redis = lock(&self.redis).clone();
+        match redis.filter(|redis| redis.spec.auth.secret_name.is_some()) {
+            Some(redis) => self.settle_secrets(&redis),
             None => Ok(()),
         }
+    }
+
+    fn settle_secrets(&self, redis: &CheckedRedis) -> Result<(), LocalError> {
+        let settled = settle_secrets(&self.common.state, &self.dir, redis);
+        let unfit = settled.as_ref().err().map(|error| format!("{error}; {}", error.next()));
+        if std::mem::replace(&mut *lock(&self.unfit), unfit.clone()) != unfit {
+            self.common.nudges.nudge(&self.name);
+        }
+        settled
+    }
+
+    /// What the resource refers to and cannot be used.
+    pub(crate) fn unfit(&self) -> Option<String> {
+        lock(&self.unfit).clone()
     }
 
     /// Has the members run that are to be there, and the others leave. All are tried; the first failure is told.

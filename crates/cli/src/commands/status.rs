@@ -1,7 +1,6 @@
 //! `redoubt status`.
 
 use jiff::Timestamp;
-use redoubt_api::{ConditionStatus, ConditionType};
 use redoubt_local::Local;
 use serde::Serialize;
 
@@ -57,17 +56,11 @@ fn several(reports: &[Report], form: StatusForm) -> Result<(), Failure> {
 /// With `--ready`, scripts read the answer from the exit code.
 fn verdict(asked: bool, reports: &[Report]) -> Result<(), Failure> {
     let unready: Vec<_> =
-        reports.iter().filter(|report| !is_ready(report)).map(|report| report.name.as_str()).collect();
+        reports.iter().filter(|report| !report.is_ready()).map(|report| report.name.as_str()).collect();
     if !asked || unready.is_empty() {
         return Ok(());
     }
     Err(Failure::new(Code::NotHealthy, format_args!("not Ready: {}", unready.join(", "))))
-}
-
-/// The condition `Ready` is true.
-pub(crate) fn is_ready(report: &Report) -> bool {
-    let ready = report.status.conditions.iter().find(|condition| condition.kind == ConditionType::Ready);
-    ready.is_some_and(|condition| condition.status == ConditionStatus::True)
 }
 
 fn json(data: &(impl Serialize + ?Sized)) -> Result<String, Failure> {

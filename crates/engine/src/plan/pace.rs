@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Next, Step, Waiting};
+use super::{Step, Waiting};
 use crate::platform::Workload;
 
 /// An attempt is forgotten when nobody asked for the step again for this long after it was due.
@@ -52,15 +52,6 @@ impl Memory {
         self.attempts.clear();
     }
 
-    /// The same step again waits for its turn: its effect may be on the way, and what fails is not hurried.
-    pub(super) fn paced(&self, next: Next, now: Timestamp) -> Next {
-        let Next::Step(step) = next else { return next };
-        match self.attempt(&step) {
-            Some(attempt) if now < attempt.due => Next::Wait(attempt.waiting()),
-            _ => Next::Step(step),
-        }
-    }
-
     /// The last attempt at this step.
     pub(crate) fn attempt(&self, step: &Step) -> Option<&Attempt> {
         self.attempts.iter().find(|attempt| attempt.step.is_same_as(step))
@@ -68,11 +59,17 @@ impl Memory {
 }
 
 impl Attempt {
-    fn waiting(&self) -> Waiting {
-        let (reason, why) = match &self.failure {
-            Some(failure) => ("StepFailed", format!("{} failed: {failure}; it is tried again", self.step)),
+    pub(super) fn waiting(&self) -> Waiting {
+        let (reason, why) = match self.failed() {
+            Some(failed) => ("StepFailed", failed),
             None => ("StepTaken", format!("{}; its effect is not seen yet", self.step)),
         };
         Waiting { reason, why, until: Some(self.due) }
+    }
+
+    /// In a sentence, if it failed.
+    pub(super) fn failed(&self) -> Option<String> {
+        let failure = self.failure.as_ref()?;
+        Some(format!("{} failed: {failure}; it is tried again", self.step))
     }
 }

@@ -13,7 +13,9 @@ pub(super) fn mend(look: &Look<'_>) -> Option<Next> {
     // What leaves anyway is mended only if it may be what the set lacks.
     let settled = look.settled().is_ok();
     let stays = |view: &&MemberView| !settled || view.member.ordinal < look.wanted.of(view.member.kind);
-    let master = look.master().filter(|master| master.member.running).map(|view| &view.member.name);
+    // A master's agent has the others elect one of them first; there is nobody to elect beside the only one.
+    let others = look.counts.nodes > 1;
+    let master = look.master().filter(|master| master.member.running && others).map(|view| &view.member.name);
     let view = (look.nodes().chain(look.sentinels())).filter(stays).find(|view| {
         view.member.template != look.template && is_broken(view) && Some(&view.member.name) != master
     })?;

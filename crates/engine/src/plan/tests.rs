@@ -277,6 +277,17 @@ fn what_serves_nothing_gets_the_corrected_template_first() {
 }
 
 #[test]
+fn the_only_node_whose_server_keeps_ending_gets_the_corrected_template() {
+    let ends = |node: &mut redoubt_wire::state::NodeState| {
+        (node.phase, node.replication) = (Phase::Backoff { why: "exit 1".to_owned() }, None);
+    };
+    for scene in [Scene::standalone(), Scene::sentinel().nodes(1)] {
+        assert_plan(&scene.outdated("cart-0").node("cart-0", ends), "replace cart-0");
+    }
+    assert_plan(&Scene::sentinel().outdated("cart-0").node("cart-0", ends), "wait MasterNotServing");
+}
+
+#[test]
 fn a_set_that_never_came_up_gets_the_corrected_template() {
     let scene = ["cart-0", "cart-1", "cart-2", "cart-sentinel-0", "cart-sentinel-1", "cart-sentinel-2"]
         .into_iter()

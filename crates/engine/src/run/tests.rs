@@ -151,6 +151,27 @@ async fn an_engine_whose_changes_end_stops_and_leaves_the_set_running() {
     assert_eq!(model.members(), 6);
 }
 
+/// Frozen since it was last heard: what it said then must not count as a copy in sync.
+#[tokio::test(start_paused = true)]
+async fn nothing_is_taken_down_on_the_word_of_an_agent_that_does_not_answer_any_more() {
+    let model = Shared::new(9);
+    let mut lab = Lab::start(&model);
+    let mut redis = scene::redis();
+    lab.apply(&redis).await;
+    lab.until(ready).await;
+    let old = crate::template(&redis);
+    (redis.spec.restarted_at, redis.generation) = (Some("now".to_owned()), 2);
+    let new = crate::template(&redis);
+    lab.apply(&redis).await;
+    let has =
+        |name: &str, template: &str| model.templates().contains(&(name.to_owned(), template.to_owned()));
+    lab.until(|_| has("cart-sentinel-2", &new)).await;
+    assert!(has("cart-2", &old), "nodes come after the Sentinels");
+    model.freeze("cart-1");
+    lab.until(|_| has("cart-1", &new) || has("cart-2", &new)).await;
+    assert!(has("cart-2", &old) && has("cart-0", &old), "{:?}", model.templates());
+}
+
 /// At rest an hour passes in no time, and every call is counted.
 #[tokio::test(start_paused = true)]
 async fn at_rest_nothing_is_written_and_agents_are_heard_once_a_minute() {

@@ -52,6 +52,14 @@ impl ModelLink {
         }
     }
 
+    /// Whoever is frozen takes a request and does not answer it.
+    async fn thaw(&self) {
+        let mut ticked = self.model.ticked();
+        while self.model.lock().frozen.as_ref() == Some(&self.name) {
+            ticked.changed().await.expect("the model lives");
+        }
+    }
+
     /// With a revision that stands for all it says.
     fn now(&self) -> Result<AgentState, AgentError> {
         use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -66,6 +74,7 @@ impl ModelLink {
 impl AgentLink for ModelLink {
     async fn state(&self) -> Result<AgentState, AgentError> {
         self.model.lock().tally.requests += 1;
+        self.thaw().await;
         self.now()
     }
 
@@ -86,7 +95,9 @@ impl AgentLink for ModelLink {
                 ticked.changed().await.expect("the model lives");
             }
         };
-        tokio::time::timeout(wait, changed).await.unwrap_or_else(|_| self.now())
+        let answer = tokio::time::timeout(wait, changed).await;
+        self.thaw().await;
+        answer.unwrap_or_else(|_| self.now())
     }
 
     async fn switchover(

@@ -112,6 +112,8 @@ impl Brain {
         let ready = ready.is_some_and(|condition| condition.status == ConditionStatus::True);
         let paused = look.redis.spec.paused;
         assert!(paused || ready == (*plan == Plan::default()), "Ready and the plan disagree: {plan:?}");
+        let outdated = look.world.members.iter().find(|view| view.member.template != look.template);
+        assert!(!ready || outdated.is_none(), "Ready, and {outdated:?} has an old template");
         if status != before {
             self.gate
                 .publish(&look.redis.key, &Publication { status: status.clone(), events: Vec::new() })

@@ -4,7 +4,7 @@ use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
-use redoubt_api::{CheckedRedis, RedisStatus};
+use redoubt_api::{CheckedRedis, CheckedTopology, RedisStatus};
 
 use super::{
     platform::Tally,
@@ -37,16 +37,23 @@ pub(super) struct Model {
     pub(super) acked: u64,
     pub(super) published: Option<RedisStatus>,
     pub(super) tally: Tally,
+    /// A member whose agent takes requests and does not answer.
+    pub(super) frozen: Option<String>,
     /// Chance that a call of the platform fails, before or after it had its effect.
     pub(super) flaky: f64,
 }
 
 impl Model {
     pub(super) fn new(seed: u64) -> Self {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let mut redis = scene::redis();
+        if rng.random_ratio(1, 8) {
+            (redis.spec.topology, redis.spec.replicas) = (CheckedTopology::Standalone, 1);
+        }
         Self {
-            rng: StdRng::seed_from_u64(seed),
+            rng,
             at: scene::now(),
-            redis: scene::redis(),
+            redis,
             workload: None,
             units: Vec::new(),
             named: None,
@@ -55,6 +62,7 @@ impl Model {
             acked: 0,
             published: None,
             tally: Tally::default(),
+            frozen: None,
             flaky: 0.0,
         }
     }

@@ -48,6 +48,17 @@ impl Shared {
         self.lock().units.len()
     }
 
+    pub(crate) fn freeze(&self, member: &str) {
+        self.lock().frozen = Some(member.to_owned());
+    }
+
+    /// Names and templates.
+    pub(crate) fn templates(&self) -> Vec<(String, String)> {
+        let model = self.lock();
+        let members = model.units.iter().map(|unit| &unit.member);
+        members.map(|member| (member.name.clone(), member.template.clone())).collect()
+    }
+
     pub(crate) fn tally(&self) -> Tally {
         self.lock().tally
     }

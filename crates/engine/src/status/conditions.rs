@@ -6,6 +6,7 @@ use redoubt_wire::state::{Phase, Replication};
 use super::Activity;
 use crate::{
     look::{Finding, Look, can_vote},
+    plan::Plan,
     world::majority,
 };
 
@@ -56,14 +57,26 @@ fn ready(look: &Look<'_>, activity: &Activity) -> Aspect {
     let plan = &activity.plan;
     let not = |reason, message| Aspect::new(ConditionStatus::False, reason, message);
     match (&plan.step, &plan.waiting) {
-        (Some(step), _) => not(step.reason(), step.to_string()),
-        (None, Some(waiting)) => not(waiting.reason, waiting.why.clone()),
-        // Nothing is planned for a paused resource, whatever its members do.
-        (None, None) => match faults(look) {
-            faults if faults.is_empty() => Aspect::new(ConditionStatus::True, "AsAsked", as_asked(look)),
-            faults => not("MembersNotReady", faults.join("; ")),
-        },
+        (Some(step), _) => not(step.reason(), with_failure(plan, &step.to_string())),
+        (None, Some(waiting)) => not(waiting.reason, with_failure(plan, &waiting.why)),
+        (None, None) => unplanned(look),
     }
+}
+
+/// A failure says more than what it keeps waiting: it comes first.
+fn with_failure(plan: &Plan, message: &str) -> String {
+    plan.failed.as_ref().map_or_else(|| message.to_owned(), |failed| format!("{failed}; {message}"))
+}
+
+/// Nothing is planned for a paused resource, whatever its members do, and whatever they should.
+fn unplanned(look: &Look<'_>) -> Aspect {
+    let (faults, behind) = (faults(look), look.behind());
+    let (reason, why) = match (faults.is_empty(), behind.is_empty()) {
+        (true, true) => return Aspect::new(ConditionStatus::True, "AsAsked", as_asked(look)),
+        (false, _) => ("MembersNotReady", faults),
+        (true, false) => ("NotAsAsked", behind),
+    };
+    Aspect::new(ConditionStatus::False, reason, why.join("; "))
 }
 
 fn as_asked(look: &Look<'_>) -> String {
@@ -151,12 +164,12 @@ fn progressing(look: &Look<'_>, activity: &Activity) -> Aspect {
             "redoubt.dev/paused is \"true\": nothing is done until it is removed".to_owned(),
         );
     }
+    let under_way =
+        |reason, message| Aspect::new(ConditionStatus::True, reason, with_failure(&activity.plan, message));
     match (&activity.plan.step, &activity.plan.waiting) {
-        (Some(step), _) => Aspect::new(ConditionStatus::True, step.reason(), step.to_string()),
-        (None, Some(waiting)) if waiting.reason == "ConfigRefused" => {
-            idle(waiting.reason, waiting.why.clone())
-        }
-        (None, Some(waiting)) => Aspect::new(ConditionStatus::True, waiting.reason, waiting.why.clone()),
+        (Some(step), _) => under_way(step.reason(), &step.to_string()),
+        (None, Some(waiting)) if waiting.is_refusal() => idle(waiting.reason, waiting.why.clone()),
+        (None, Some(waiting)) => under_way(waiting.reason, &waiting.why),
         (None, None) => idle("NothingToDo", "all is as the resource asks".to_owned()),
     }
 }

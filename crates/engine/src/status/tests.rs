@@ -6,7 +6,10 @@ use redoubt_wire::{
 };
 
 use super::*;
-use crate::scene::{Scene, node_endpoint, now};
+use crate::{
+    plan::{Attempt, Step},
+    scene::{Scene, node_endpoint, now},
+};
 
 use ConditionStatus::{False, True, Unknown};
 use ConditionType::{Available, Degraded, Progressing, Ready, SentinelQuorum};
@@ -187,6 +190,72 @@ fn a_paused_resource_says_so_and_hides_nothing() {
     let scene = || Scene::sentinel().spec(|spec| spec.paused = true);
     assert_is(&scene(), Progressing, False, "Paused");
     assert_is(&scene().silent("cart-2"), Ready, False, "MembersNotReady");
+}
+
+#[test]
+fn ready_is_not_said_while_a_member_runs_otherwise_than_asked() {
+    let paused = || Scene::sentinel().spec(|spec| spec.paused = true);
+    let restart =
+        |agent: &mut redoubt_wire::state::AgentState| agent.restart_needed.push("io-threads".to_owned());
+    let behind: [(Scene, &str); 7] = [
+        (Scene::sentinel().outdated("cart-1"), "Replacing"),
+        (Scene::sentinel().outdated("cart-sentinel-2"), "Replacing"),
+        (Scene::sentinel().agent("cart-1", restart), "Replacing"),
+        (paused().outdated("cart-1"), "NotAsAsked"),
+        (paused().agent("cart-1", restart), "NotAsAsked"),
+        (paused().agent("cart-1", |agent| agent.config = Some("before".to_owned())), "NotAsAsked"),
+        (paused().wants_nodes(2), "NotAsAsked"),
+    ];
+    for (scene, reason) in &behind {
+        assert_is(scene, Ready, False, reason);
+    }
+    assert_is(&paused(), Ready, True, "AsAsked");
+}
+
+/// The status while this step was tried and refused; it is due again after so many seconds.
+fn refused(scene: &Scene, step: Step, seconds: i64) -> RedisStatus {
+    let due = now() + SignedDuration::from_secs(seconds);
+    let attempt = Attempt { step, tries: 1, due, failure: Some("no room".to_owned()) };
+    let memory = Memory { attempts: vec![attempt], ..scene.memory() };
+    status(scene.redis(), &scene.world(), &memory, &RedisStatus::default())
+}
+
+#[test]
+fn what_the_platform_refused_is_said_by_ready_whatever_is_waited_for() {
+    let replace = Step::Replace { member: "cart-2".to_owned(), why: "as before".to_owned() };
+    let outdated = Scene::sentinel().outdated("cart-2");
+    let late = Scene::sentinel().ended("cart-2").agent("cart-1", |agent| agent.config = None);
+    let counts = crate::world::Counts { nodes: 3, sentinels: 3 };
+    let apply = Step::Apply { counts, why: "as before".to_owned() };
+    let rows = [
+        (&outdated, replace.clone(), 5, "StepFailed"),
+        (&outdated, replace, 0, "Replacing"),
+        (&late, apply.clone(), 5, "ConfigPending"),
+        (&late, apply, 0, "Applying"),
+    ];
+    for (scene, step, seconds, reason) in rows {
+        let status = refused(scene, step, seconds);
+        for kind in [Ready, Progressing] {
+            let condition = condition(&status, kind);
+            assert_eq!(condition.reason, reason, "{condition:#?}");
+            assert!(condition.message.contains("failed: no room"), "{condition:#?}");
+        }
+    }
+}
+
+#[test]
+fn what_the_resource_refers_to_and_cannot_be_used_is_said_and_what_runs_goes_on() {
+    for paused in [false, true] {
+        let scene = Scene::sentinel().spec(|spec| spec.paused = paused);
+        let mut world = scene.world();
+        world.unfit.push("the password is empty; write one".to_owned());
+        let status = status(scene.redis(), &world, &scene.memory(), &RedisStatus::default());
+        let ready = condition(&status, Ready);
+        assert_eq!((ready.status, ready.message.as_str()), (False, "the password is empty; write one"));
+        assert_eq!(condition(&status, Progressing).status, False);
+        assert_eq!(condition(&status, Available).status, True);
+        assert!(status.nodes.iter().all(|node| node.ready));
+    }
 }
 
 #[test]

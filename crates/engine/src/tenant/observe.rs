@@ -42,7 +42,8 @@ impl<P: Platform, D: Dial> Observer<P, D> {
         };
         self.follow(&members, &identity).await?;
         let views = members.into_iter().map(|member| self.agents.view(member)).collect();
-        Ok(World { shortage, ..World::new(Timestamp::now(), identity, views) })
+        let unfit = self.gate.unfit(&self.key).await?;
+        Ok(World { shortage, unfit, ..World::new(Timestamp::now(), identity, views) })
     }
 
     async fn identify(&mut self, redis: &CheckedRedis, counts: Counts) -> Result<Identity, PlatformError> {

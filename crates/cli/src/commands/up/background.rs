@@ -14,7 +14,7 @@ use tokio::{
 
 use super::Resolved;
 use crate::{
-    commands::{resources::told, status::is_ready},
+    commands::resources::told,
     failure::{Code, Failure, Problem},
     observe, print,
     progress::Going,
@@ -110,7 +110,7 @@ async fn ready(
             .into_iter()
             .filter(|report| names.contains(&report.name))
             .collect();
-        let waited: Vec<&Report> = reports.iter().filter(|report| !is_ready(report)).collect();
+        let waited: Vec<&Report> = reports.iter().filter(|report| !is_seen_ready(report)).collect();
         let all_seen = reports.len() == names.len();
         if !all_seen || waited.iter().any(|report| !is_stuck(report)) {
             last_progress = Instant::now();
@@ -148,7 +148,7 @@ fn shown(reports: &[Report]) -> Result<(), Failure> {
         [one] => say::data(&print::report::text(one, Timestamp::now(), false))?,
         several => say::data(&print::report::list(several))?,
     }
-    let unready: Vec<&Report> = reports.iter().filter(|report| !is_ready(report)).collect();
+    let unready: Vec<&Report> = reports.iter().filter(|report| !is_seen_ready(report)).collect();
     if unready.is_empty() {
         say::talk("it runs in the background; `redoubt down` stops it");
         return Ok(());
@@ -178,8 +178,17 @@ fn why(report: &Report) -> Option<&Condition> {
     print::report::worst(&report.status.conditions)
 }
 
+/// The engine said so of what was applied, and what its members say now agrees: the status of an engine that was killed
+/// may be from before a change, or before everything was stopped.
+fn is_seen_ready(report: &Report) -> bool {
+    report.engine.running && report.is_ready() && report.confirmed
+}
+
 /// Nothing is under way that could make it ready.
 fn is_stuck(report: &Report) -> bool {
+    if !report.is_current() {
+        return false;
+    }
     let progressing = |condition: &&Condition| condition.kind == ConditionType::Progressing;
     let found = report.status.conditions.iter().find(progressing);
     found.is_some_and(|condition| condition.status == ConditionStatus::False)

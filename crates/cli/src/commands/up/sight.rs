@@ -41,9 +41,11 @@ impl Sight {
         let report = |(key, view): (&redoubt_api::Key, &redoubt_engine::View)| Report {
             name: key.name.clone(),
             namespace: key.namespace.clone(),
+            generation: None,
             engine,
             status: view.status.clone(),
             live: Live::default(),
+            confirmed: false,
         };
         self.views.borrow().iter().map(report).collect()
     }

@@ -91,9 +91,11 @@ pub(crate) fn report() -> Report {
     Report {
         name: "cart".to_owned(),
         namespace: "default".to_owned(),
+        generation: None,
         engine: Engine { running: true, pid: Some(7) },
         status,
         live: Live { nodes: BTreeMap::from([("cart-0".to_owned(), figures)]), ..Live::default() },
+        confirmed: false,
     }
 }
 

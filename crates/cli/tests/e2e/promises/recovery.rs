@@ -160,3 +160,38 @@ fn a_master_that_was_frozen_with_its_agent_takes_no_more_than_what_lay_in_its_so
     assert_eq!(now.get::<_, Option<i32>>("key-9").unwrap(), Some(9));
     wait_for("the old master follows", 20, || lab.replicas("cart").contains(&old));
 }
+
+#[test]
+fn up_does_not_say_ready_before_the_roll_of_an_engine_that_was_killed_is_finished() {
+    let lab = Lab::heavy();
+    lab.up(&redis("cart", ""));
+    let status = lab.whole("cart");
+    let members: Vec<_> = ["nodes", "sentinels"]
+        .into_iter()
+        .flat_map(|kind| status["live"][kind].as_object().unwrap().keys().cloned())
+        .collect();
+    let before: Vec<_> = members.iter().map(|member| lab.agent("cart", member)).collect();
+    let rolled = redis("cart", "  terminationGracePeriod: 31s\n");
+    lab.apply(&rolled);
+    lab.until("cart", "the roll has begun", |status| {
+        status["generation"] == 2
+            && status["observedGeneration"] == 2
+            && status["conditions"].to_string().contains("\"Replacing\"")
+    });
+    let engine = engine(&lab);
+    kill(engine);
+    gone(engine);
+    lab.run(["status", "cart", "--ready"]).failed(4, &["not Ready: cart"]);
+    lab.up(&rolled);
+    for (member, old) in members.iter().zip(before) {
+        assert_ne!(lab.agent("cart", member), old, "{member} runs as before the roll");
+    }
+    // The engine is killed before it sees a change: what it said before is not said of the change.
+    let engine = self::engine(&lab);
+    kill(engine);
+    gone(engine);
+    lab.up(&redis("cart", "  replicas: 4\n  terminationGracePeriod: 31s\n"));
+    let status = lab.status("cart");
+    assert_eq!(status["observedGeneration"], 3, "{status:#}");
+    assert_eq!(status["nodes"].as_array().unwrap().len(), 4, "{status:#}");
+}

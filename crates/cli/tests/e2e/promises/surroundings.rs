@@ -95,6 +95,51 @@ fn a_password_of_ones_own_is_used_and_can_be_changed_while_it_runs() {
     assert_eq!(lab.servers("cart"), before, "no server was restarted for it");
 }
 
+/// What `Ready` says while it is false.
+fn not_ready(status: &serde_json::Value) -> String {
+    let conditions = status["conditions"].as_array().unwrap();
+    let ready = conditions.iter().find(|one| one["type"] == "Ready" && one["status"] == "False");
+    ready.map_or_else(String::new, |ready| ready["message"].as_str().unwrap().to_owned())
+}
+
+#[test]
+fn a_password_that_becomes_unfit_is_said_by_the_status_and_what_runs_keeps_its_own() {
+    let lab = Lab::heavy();
+    let secret = lab.state().join("secrets/login");
+    fs::create_dir_all(&secret).unwrap();
+    let write = |text: &str| fs::write(secret.join("password"), text).unwrap();
+    write("first-4c1b9f70\n");
+    lab.up(&redis("cart", "  auth: {secretName: login}\n"));
+    let before = lab.servers("cart");
+    write("two words\n");
+    let status =
+        lab.until("cart", "the file is named", |status| not_ready(status).contains("secrets/login/password"));
+    assert!(is(&status, "Available") && !is(&status, "Progressing"), "{status:#}");
+    let mut master = lab.connect_with("cart", &lab.master("cart"), Some("first-4c1b9f70")).unwrap();
+    assert_eq!(redis::cmd("PING").query::<String>(&mut master).unwrap(), "PONG");
+    write("second-8d2a0e61\n");
+    lab.whole("cart");
+    assert_eq!(lab.connection("cart")["password"], "second-8d2a0e61");
+    assert_eq!(lab.servers("cart"), before);
+}
+
+#[test]
+fn a_step_that_this_machine_refuses_is_said_by_ready_with_what_to_do() {
+    let lab = Lab::heavy();
+    lab.up(&redis("cart", ""));
+    let before = lab.servers("cart");
+    lab.apply(&redis("cart", "  version: \"99.9\"\n"));
+    let status = lab.until("cart", "the version is named", |status| {
+        let said = not_ready(status);
+        said.contains("failed: ") && said.contains("install version 99.9")
+    });
+    assert!(is(&status, "Available"), "{status:#}");
+    assert_eq!(lab.servers("cart"), before);
+    lab.apply(&redis("cart", ""));
+    lab.whole("cart");
+    assert_eq!(lab.servers("cart"), before);
+}
+
 #[test]
 fn a_log_is_json_for_programs_and_text_for_people() {
     let lab = Lab::heavy();

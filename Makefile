@@ -22,6 +22,7 @@ up: servers ## Builds, starts examples/cart.yaml and shows it; Ctrl-C stops it
 .PHONY: test
 test: servers clients ## Runs every test
 	cargo test --workspace --locked --no-fail-fast
+	@echo "left out: the tests that need Kubernetes; make test-kubernetes runs them" >&2
 
 .PHONY: test-versions
 test-versions: servers ## Runs the core of the tests on Redis 6.2 and 8.0, Valkey 8.1 and 9.1
@@ -38,7 +39,7 @@ test-versions: servers ## Runs the core of the tests on Redis 6.2 and 8.0, Valke
 CORE := $(addprefix promises::,data death handover outage)
 
 # Programs of a lab that come from Debian. Their services are not wanted: a lab starts its own.
-LAB_PROGRAMS := cc busybox conntrack containerd etcd ip iptables mkfs.ext4 redis-cli redis-server runc /usr/lib/cni/ptp
+LAB_PROGRAMS := cc busybox conntrack containerd etcd ip iptables mkfs.xfs redis-cli redis-server runc /usr/lib/cni/ptp
 
 .PHONY: lab
 lab: compiler
@@ -53,10 +54,29 @@ lab-up: lab ## Starts a Kubernetes of LAB_NODES (3) nodes on this machine, as ro
 lab-down: lab ## Ends it and leaves nothing behind
 	@$(TARGET)/debug/lab down
 
+# A cluster that KUBECONFIG names is tested as it is. Without one, a lab is started for these tests and removed again;
+# two of these take turns, for they would start the same one.
+.PHONY: test-kubernetes
+test-kubernetes: ## Runs the tests that need Kubernetes, on a lab of its own or on what KUBECONFIG names
+	@if [ -n "$${KUBECONFIG:-}" ]; then exec $(MAKE) --no-print-directory test-cluster; fi; \
+	$(MAKE) --no-print-directory lab; \
+	export LAB_INSTANCE=$${LAB_INSTANCE:-1} LAB_NODES=3; \
+	exec 9</var/lib; flock 9; \
+	if ! lacks=$$($(TARGET)/debug/lab doctor 2>&1); then echo "left out: the tests that need Kubernetes; $$lacks" >&2; exit 0; fi; \
+	trap '$(TARGET)/debug/lab down' EXIT; \
+	$(TARGET)/debug/lab down; \
+	eval "$$($(TARGET)/debug/lab up 9<&-)"; \
+	$(MAKE) --no-print-directory test-cluster
+
+.PHONY: test-cluster
+test-cluster:
+	cargo test --locked --package redoubt-lab --test kubernetes
+
 .PHONY: lint
 lint: compiler $(DENY) ## Checks format, lints, licenses and banned crates; warnings are errors
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- --deny warnings
+	cargo clippy --package redoubt-lab --test kubernetes --locked -- --deny warnings
 	$(DENY) --locked check bans licenses sources
 
 # A cargo-deny that is installed already serves as well. It runs for a second, so it is built without optimisation.

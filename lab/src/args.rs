@@ -63,6 +63,20 @@ pub(crate) enum Fault {
     KillNode(NodeName),
     /// Starts a killed node again, with its disk
     StartNode(NodeName),
+    /// Delays whatever a node sends and receives, each way
+    Slow {
+        /// node-1, node-2, …
+        node: String,
+        /// Milliseconds
+        #[arg(value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        ms: u32,
+    },
+    /// Lets a node's frames pass at once again
+    Unslow(NodeName),
+    /// Fills a volume to its last byte
+    Fill(VolumeName),
+    /// Gives the space of a filled volume back
+    Unfill(VolumeName),
     /// Ends the API server
     StopApi,
     /// Starts the API server again
@@ -73,6 +87,12 @@ pub(crate) enum Fault {
 pub(crate) struct NodeName {
     /// node-1, node-2, …
     pub(crate) node: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VolumeName {
+    /// NAMESPACE/CLAIM, or the name of a persistent volume
+    pub(crate) volume: String,
 }
 
 #[derive(Debug, Args)]

@@ -19,21 +19,22 @@ const PROGRAMS: [(&str, &str); 21] = [
     ("iptables", "iptables"),
     ("ldd", "libc-bin"),
     ("losetup", "mount"),
-    ("mkfs.ext4", "e2fsprogs"),
+    ("mkfs.xfs", "xfsprogs"),
     ("mount", "mount"),
     ("nsenter", "util-linux"),
     ("redis-cli", "redis-tools"),
     ("redis-server", "redis-server"),
-    ("resize2fs", "e2fsprogs"),
+    ("xfs_growfs", "xfsprogs"),
     ("runc", "runc"),
     ("hostname", "hostname"),
     ("busybox", "busybox-static"),
     ("unshare", "util-linux"),
 ];
 /// Files of the kernel or of packages without a program in the path, and what to do about their absence.
-const FILES: [(&str, &str); 4] = [
+const FILES: [(&str, &str); 5] = [
     ("/usr/lib/cni/ptp", "apt-get install containernetworking-plugins"),
     ("/dev/loop-control", "the kernel has no loop devices: modprobe loop"),
+    ("/sys/fs/xfs", "the kernel has no XFS: modprobe xfs"),
     ("/proc/self/ns/pid", "the kernel has no namespaces of processes"),
     ("/proc/sys/net/ipv4/ip_forward", "the kernel does not forward packets"),
 ];

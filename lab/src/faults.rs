@@ -11,6 +11,7 @@ use crate::{
     network, node,
     parts::Parts,
     up::Running,
+    volumes,
 };
 
 pub(crate) async fn act(lab: Lab, fault: Fault) -> Result<()> {
@@ -28,6 +29,14 @@ pub(crate) async fn act(lab: Lab, fault: Fault) -> Result<()> {
         }
         Fault::KillNode(name) => node::up(running.node(&name.node)?)?.kill().await,
         Fault::StartNode(name) => start_node(&running, running.node(&name.node)?, &parts).await,
+        Fault::Slow { node, ms } => slow(&running, running.node(&node)?, ms, &parts).await,
+        Fault::Unslow(name) => unslow(&running, running.node(&name.node)?).await,
+        Fault::Fill(name) => {
+            volumes::fill(lab, &running.room, &Kubectl::new(lab, &parts), &name.volume).await
+        }
+        Fault::Unfill(name) => {
+            volumes::unfill(lab, &running.room, &Kubectl::new(lab, &parts), &name.volume).await
+        }
         Fault::StopApi => control_plane::stop_api(&running.room).await,
         Fault::StartApi => {
             control_plane::start_api(lab, &running.room, &parts, &Kubectl::new(lab, &parts)).await
@@ -67,5 +76,28 @@ async fn start_node(running: &Running, node: Node, parts: &Parts) -> Result<()> 
     if node::running(node).is_some() {
         bail!("{node} runs already");
     }
+    // Its cable is a new one, and as fast as any.
+    unslow(running, node).await?;
     node::start(node, &running.room, parts, &running.nodes).await
+}
+
+async fn slow(running: &Running, node: Node, ms: u32, parts: &Parts) -> Result<()> {
+    node::up(node)?;
+    unslow(running, node).await?;
+    let links = network::lengthen(&running.room, node).await?;
+    let mut delay = running.room.command(parts.program("delay"));
+    delay.arg(format!("--wait={ms}ms")).args(links);
+    running.room.daemon(&delay_of(node), &mut delay).await
+}
+
+async fn unslow(running: &Running, node: Node) -> Result<()> {
+    let name = delay_of(node);
+    if running.room.running(&name).is_some() {
+        running.room.stop(&name, Signal::KILL).await?;
+    }
+    network::shorten(&running.room, node).await
+}
+
+fn delay_of(node: Node) -> String {
+    format!("delay-{node}")
 }

@@ -17,6 +17,7 @@ mod process;
 mod run;
 mod sandbox;
 mod up;
+mod volumes;
 
 use std::process::ExitCode;
 

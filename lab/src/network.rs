@@ -71,6 +71,41 @@ pub(crate) async fn plug(room: &Sandbox, node: Node, connected: bool) -> Result<
     ip(&mut room.command("ip"), &format!("link set {node} {state}\n")).await
 }
 
+/// Puts a slow piece of cable between a node and the bridge. Frames go through [`Sandbox::daemon`] `delay-NODE`, which
+/// the caller starts on the two links that this returns.
+pub(crate) async fn lengthen(room: &Sandbox, node: Node) -> Result<[String; 2]> {
+    let [near, far] = detour(node);
+    ip(
+        &mut room.command("ip"),
+        &format!(
+            "link add {far} type veth peer name {near}\n\
+             link set {node} nomaster\n\
+             link set {near} up\n\
+             link set {far} master bridge up\n"
+        ),
+    )
+    .await?;
+    // The room would answer for its own addresses on these links, past the slow cable.
+    let silence = |link: &str| format!("echo 8 >/proc/sys/net/ipv4/conf/{link}/arp_ignore\n");
+    room.shell(&(silence(&node.to_string()) + &silence(&near))).await?;
+    Ok([node.to_string(), near])
+}
+
+/// Removes the slow piece of cable, if there is one.
+pub(crate) async fn shorten(room: &Sandbox, node: Node) -> Result<()> {
+    let [_, far] = detour(node);
+    let script = format!(
+        "[ ! -e /proc/sys/net/ipv4/conf/{far} ] || ip link delete {far}\n\
+         [ ! -e /proc/sys/net/ipv4/conf/{node} ] || ip link set {node} master bridge\n"
+    );
+    room.shell(&script).await.map(drop)
+}
+
+/// Both ends of the slow piece: at its own, and at the bridge.
+fn detour(node: Node) -> [String; 2] {
+    [format!("{node}-near"), format!("{node}-far")]
+}
+
 async fn ip(command: &mut Command, lines: &str) -> Result<()> {
     run::output_with(command.args(["-batch", "-"]), lines).await.map(drop)
 }

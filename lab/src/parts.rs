@@ -26,10 +26,11 @@ struct GoProgram {
     package: &'static str,
 }
 
-const GO_PROGRAMS: [GoProgram; 4] = [
+const GO_PROGRAMS: [GoProgram; 5] = [
     GoProgram { name: "kubernetes", package: "./kubernetes" },
     GoProgram { name: "coredns", package: "./dns" },
     GoProgram { name: "storage", package: "./storage" },
+    GoProgram { name: "delay", package: "./delay" },
     GoProgram { name: "helm", package: "helm.sh/helm/v3/cmd/helm" },
 ];
 

@@ -30,8 +30,9 @@ func (d disks) create(ctx context.Context, name string, bytes int64) error {
 	if err := sized(d.image(name), bytes); err != nil {
 		return err
 	}
-	// No journal: it would take a part of a small disk, and guards against nothing that happens here.
-	if err := call(ctx, "mkfs.ext4", "-q", "-F", "-m", "0", "-O", "^has_journal", d.image(name)); err != nil {
+	// XFS grows while it is mounted, as ext4 does, but without CAP_SYS_RESOURCE, which containers often lack. It is asked
+	// for disks below 300 MB in the words of its own tests; such disks serve here.
+	if err := call(ctx, "mkfs.xfs", "-q", "-f", "-d", "agcount=1", "--unsupported", d.image(name)); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(d.path(name), 0o755); err != nil {
@@ -58,7 +59,7 @@ func (d disks) grow(ctx context.Context, name string, bytes int64) error {
 	if err := call(ctx, "losetup", "--set-capacity", device); err != nil {
 		return err
 	}
-	return call(ctx, "resize2fs", device)
+	return call(ctx, "xfs_growfs", d.path(name))
 }
 
 // remove unmounts a disk and gives its space back. A disk that is gone is no error.

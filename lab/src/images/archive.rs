@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     io::{self, Write as _},
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
@@ -43,6 +44,20 @@ pub(crate) enum Entry {
     Open {
         path: String,
     },
+}
+
+/// Stands for what an image is made of, without reading all of it.
+pub(crate) fn fingerprint(image: &Image) -> Result<String> {
+    let mut hash = Sha256::new();
+    hash.update(include_str!("archive.rs"));
+    hash.update(format!("{image:?}"));
+    for entry in &image.entries {
+        if let Entry::File { from, .. } = entry {
+            let file = std::fs::metadata(from).with_context(|| format!("cannot read {}", from.display()))?;
+            hash.update(format!("{} {} {}", file.len(), file.ctime(), file.ctime_nsec()));
+        }
+    }
+    Ok(hex(&hash.finalize()))
 }
 
 /// Files that are equal make archives that are equal: no times, no owners.

@@ -61,9 +61,16 @@ pub(crate) async fn build_redoubt(parts: &Parts) -> Result<PathBuf> {
 }
 
 fn save(parts: &Parts, name: &str, image: &Image) -> Result<()> {
-    let (path, partial) = (archive_path(parts, name), parts.image_folder().join(format!("{name}.partial")));
+    let file = |kind: &str| parts.image_folder().join(format!("{name}.{kind}"));
+    let (path, partial, made_from) =
+        (archive_path(parts, name), file(&format!("partial-{}", std::process::id())), file("made-from"));
+    let fingerprint = archive::fingerprint(image)?;
+    if path.exists() && fs::read_to_string(&made_from).is_ok_and(|before| before == fingerprint) {
+        return Ok(());
+    }
     archive::write(image, &partial).with_context(|| format!("cannot make the image {name}"))?;
-    fs::rename(&partial, &path).with_context(|| format!("cannot make {}", path.display()))
+    fs::rename(&partial, &path).with_context(|| format!("cannot make {}", path.display()))?;
+    fs::write(&made_from, fingerprint).with_context(|| format!("cannot write {}", made_from.display()))
 }
 
 fn archive_path(parts: &Parts, name: &str) -> PathBuf {

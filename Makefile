@@ -66,7 +66,7 @@ test-kubernetes: ## Runs the tests that need Kubernetes, on a lab of its own or 
 	trap '$(TARGET)/debug/lab down' EXIT; \
 	$(TARGET)/debug/lab down; \
 	eval "$$($(TARGET)/debug/lab up 9<&-)"; \
-	$(MAKE) --no-print-directory test-cluster
+	$(MAKE) --no-print-directory test-cluster 9<&-
 
 .PHONY: test-cluster
 test-cluster:

@@ -70,7 +70,7 @@ test-kubernetes: ## Runs the tests that need Kubernetes, on a lab of its own or 
 
 .PHONY: test-cluster
 test-cluster:
-	cargo test --locked --package redoubt-lab --test kubernetes
+	cargo test --locked --package redoubt-lab --package redoubt-cli --test kubernetes
 
 .PHONY: lint
 lint: compiler $(DENY) ## Checks format, lints, licenses and banned crates; warnings are errors

@@ -3,17 +3,33 @@
 use std::fs;
 
 use anyhow::{Context as _, Result};
+use redoubt_kubernetes::{ManifestOptions, manifests};
 
 use crate::{reference, root, say};
 
 /// Path from the top folder, and content, of every generated file.
-fn files() -> Result<[(&'static str, String); 2]> {
+fn files() -> Result<[(&'static str, String); 4]> {
     let schema = redoubt_api::schema();
     let text = serde_json::to_string_pretty(&schema).context("cannot write the schema as text")?;
     Ok([
         ("docs/schema/redis.schema.json", text + "\n"),
         ("docs/reference/redis.md", reference::page(&schema)),
+        ("deploy/crds/redoubt.dev_redises.yaml", crd()?),
+        ("deploy/operator.yaml", operator()?),
     ])
+}
+
+fn crd() -> Result<String> {
+    let text = serde_saphyr::to_string(&redoubt_api::crd()).context("cannot write the CRD as text")?;
+    Ok(format!("# Made by `cargo xtask generate` from the types of crates/api; do not edit.\n{text}"))
+}
+
+fn operator() -> Result<String> {
+    let options = ManifestOptions { without_crds: true, ..ManifestOptions::default() };
+    let text = manifests(&options).context("cannot write the manifests as text")?;
+    Ok(format!(
+        "# Made by `cargo xtask generate`, as `redoubt manifests --without-crds` prints it; do not edit.\n{text}"
+    ))
 }
 
 pub(crate) fn write() -> Result<()> {

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use crate::RawObject;
+
 /// Names one resource.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key {
@@ -35,6 +37,8 @@ pub struct CheckedSpec {
     pub image: Option<String>,
     /// When an image is pulled.
     pub image_pull_policy: ImagePullPolicy,
+    /// Secrets with the credentials of image registries.
+    pub image_pull_secrets: Vec<String>,
     /// Data nodes; at least 1, exactly 1 in `Standalone`.
     pub replicas: u32,
     /// Passwords and rights.
@@ -49,6 +53,12 @@ pub struct CheckedSpec {
     pub resources: Resources,
     /// Where nodes may run.
     pub placement: Placement,
+    /// Annotations for every pod.
+    pub pod_annotations: BTreeMap<String, String>,
+    /// The Services that clients use.
+    pub services: Services,
+    /// Who may reach the members.
+    pub network_policy: NetworkPolicy,
     /// Metrics on the agent's port.
     pub metrics: Metrics,
     /// How long a stopping node may take, hand-over included.
@@ -207,6 +217,34 @@ pub struct Resources {
 pub struct Placement {
     /// Labels a machine must have.
     pub node_selector: BTreeMap<String, String>,
+    /// As a pod has them.
+    pub tolerations: Vec<RawObject>,
+    /// As a pod has it.
+    pub affinity: Option<RawObject>,
+    /// As a pod has them; the platform's own when empty.
+    pub topology_spread_constraints: Vec<RawObject>,
+    /// The platform's own when absent.
+    pub priority_class_name: Option<String>,
+}
+
+/// The Services that clients use.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Services {
+    /// Annotations of the Service of the master.
+    pub master_annotations: BTreeMap<String, String>,
+    /// Annotations of the Service of the replicas.
+    pub replicas_annotations: BTreeMap<String, String>,
+    /// Annotations of the Service of the Sentinels.
+    pub sentinel_annotations: BTreeMap<String, String>,
+}
+
+/// Who may reach the members.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetworkPolicy {
+    /// Policies are made.
+    pub enabled: bool,
+    /// The `from` of the clients' rule; every pod of the namespace when empty.
+    pub from: Vec<RawObject>,
 }
 
 /// Metrics on the agent's port.

@@ -7,6 +7,7 @@
 mod batch;
 mod check;
 mod checked;
+mod crd;
 mod defaults;
 mod finding;
 pub mod raw;
@@ -18,8 +19,9 @@ mod text;
 pub use batch::{Accepted, Batch, Source, duplicates, read};
 pub use check::{check, check_secret};
 pub use checked::*;
+pub use crd::{PLURAL, crd};
 pub use finding::{Fault, Finding, Place, Warning};
-pub use raw::{API_VERSION, KIND, Metadata, PAUSED, RESTARTED_AT, Redis, RedisSpec};
+pub use raw::{API_VERSION, KIND, Metadata, PAUSED, RESTARTED_AT, RawObject, Redis, RedisSpec};
 pub use schema::schema;
 pub use secret::{CheckedSecret, PASSWORD_KEY, Secret};
 pub use status::*;

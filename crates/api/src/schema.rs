@@ -3,7 +3,7 @@
 use schemars::{Schema, generate::SchemaSettings, transform::RecursiveTransform};
 use serde_json::Value;
 
-use crate::{Redis, Secret};
+use crate::{PublishedStatus, Redis, Secret};
 
 /// JSON Schema (draft 2020-12) of a [`Redis`].
 #[must_use]
@@ -14,6 +14,11 @@ pub fn schema() -> Value {
 /// JSON Schema of the part of a Kubernetes `Secret` that is read.
 pub(crate) fn secret_schema() -> Value {
     schema_of::<Secret>()
+}
+
+/// JSON Schema of a published status.
+pub(crate) fn status_schema() -> Value {
+    schema_of::<PublishedStatus>()
 }
 
 fn schema_of<T: schemars::JsonSchema>() -> Value {

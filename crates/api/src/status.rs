@@ -24,6 +24,23 @@ pub struct RedisStatus {
     pub events: Vec<Event>,
 }
 
+/// The status as Kubernetes keeps it: with what `kubectl get` shows in columns and what `kubectl scale` asks for.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PublishedStatus {
+    /// How it is.
+    #[serde(flatten)]
+    pub status: RedisStatus,
+    /// How the nodes relate.
+    pub mode: String,
+    /// Data nodes there are.
+    pub replicas: u32,
+    /// Data nodes that are ready, of those there are: `3/3`.
+    pub ready: String,
+    /// Label selector of the data nodes' pods.
+    pub selector: String,
+}
+
 /// How many events a status keeps.
 pub const MAX_EVENTS: usize = 20;
 

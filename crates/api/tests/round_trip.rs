@@ -6,13 +6,14 @@ use std::collections::BTreeMap;
 
 use proptest::{option::of, prelude::*};
 use redoubt_api::{
-    Redis, RedisSpec, Resource, check, parse,
+    RawObject, Redis, RedisSpec, Resource, check, parse,
     raw::{
         AccessMode, AofSpec, AuthSpec, Deadline, Directive, DurabilitySpec, Engine, Fsync, ImagePullPolicy,
-        Interval, MetricsSpec, Mode, PersistenceSpec, PlacementSpec, Quantity, RdbSpec, ResourcesSpec,
-        SentinelSpec, VersionText, VolumeSpec,
+        Interval, MetricsSpec, Mode, NetworkPolicySpec, PersistenceSpec, PlacementSpec, Quantity, RdbSpec,
+        ResourcesSpec, SecretName, SentinelSpec, ServicesSpec, VersionText, VolumeSpec,
     },
 };
+use serde_json::Value;
 
 fn again(redis: &Redis) -> Redis {
     let text = redis.to_yaml().unwrap();
@@ -117,6 +118,53 @@ fn resources() -> impl Strategy<Value = ResourcesSpec> {
     (quantities(), quantities()).prop_map(|(requests, limits)| ResourcesSpec { requests, limits })
 }
 
+fn raw_object() -> impl Strategy<Value = RawObject> {
+    let value = prop_oneof![
+        any::<bool>().prop_map(Value::from),
+        any::<i32>().prop_map(Value::from),
+        tricky().prop_map(Value::from),
+        prop::collection::vec(tricky().prop_map(Value::from), 0..3).prop_map(Value::from),
+    ];
+    prop::collection::btree_map("[a-zA-Z]{1,9}", value, 0..3)
+        .prop_map(|map| RawObject(map.into_iter().collect()))
+}
+
+fn raw_objects() -> impl Strategy<Value = Vec<RawObject>> {
+    prop::collection::vec(raw_object(), 0..3)
+}
+
+fn secret_names() -> impl Strategy<Value = Vec<SecretName>> {
+    prop::collection::vec(tricky().prop_map(|name| SecretName { name }), 0..3)
+}
+
+fn placement() -> impl Strategy<Value = PlacementSpec> {
+    (labels(), raw_objects(), of(raw_object()), raw_objects(), of(tricky())).prop_map(
+        |(node_selector, tolerations, affinity, topology_spread_constraints, priority_class_name)| {
+            PlacementSpec {
+                node_selector,
+                tolerations,
+                affinity,
+                topology_spread_constraints,
+                priority_class_name,
+            }
+        },
+    )
+}
+
+fn services() -> impl Strategy<Value = ServicesSpec> {
+    (labels(), labels(), labels()).prop_map(
+        |(master_annotations, replicas_annotations, sentinel_annotations)| ServicesSpec {
+            master_annotations,
+            replicas_annotations,
+            sentinel_annotations,
+        },
+    )
+}
+
+fn network_policy() -> impl Strategy<Value = NetworkPolicySpec> {
+    (of(any::<bool>()), raw_objects()).prop_map(|(enabled, from)| NetworkPolicySpec { enabled, from })
+}
+
 prop_compose! {
     fn spec()(
         mode in of(prop::sample::select(vec![Mode::Standalone, Mode::Sentinel, Mode::Cluster])),
@@ -126,14 +174,15 @@ prop_compose! {
         replicas in of(any::<u32>()),
         (sentinel, auth, durability) in (of(sentinel()), of(auth()), of(durability())),
         (config, persistence, resources) in (directives(), of(persistence()), of(resources())),
-        placement in of(labels()),
+        (placement, image_pull_secrets, pod_annotations) in (of(placement()), secret_names(), labels()),
+        (services, network_policy) in (of(services()), of(network_policy())),
         metrics in of(of(any::<bool>())),
         termination_grace_period in of(interval()),
     ) -> RedisSpec {
         RedisSpec {
             mode, engine, image, image_pull_policy, replicas, sentinel, auth, config, persistence, durability, resources,
             version: version.map(VersionText),
-            placement: placement.map(|node_selector| PlacementSpec { node_selector }),
+            image_pull_secrets, placement, pod_annotations, services, network_policy,
             metrics: metrics.map(|enabled| MetricsSpec { enabled }),
             termination_grace_period,
             tls: None,

@@ -6,9 +6,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod agent;
 mod drill;
+mod operator;
 
 pub(crate) use self::agent::AgentCommand;
 pub(crate) use self::drill::DrillArgs;
+pub(crate) use self::operator::{ManifestsArgs, OperatorArgs};
 
 /// Exit codes, for the end of every `--help`.
 const EXIT_CODES: &str = "\
@@ -63,6 +65,15 @@ pub(crate) enum Command {
     /// Check files and say all that is wrong with them
     #[command(after_help = example("redoubt validate -f examples/cart.yaml"))]
     Validate(ValidateArgs),
+    /// Keep every Redis of a Kubernetes cluster alive; runs in the cluster
+    #[command(after_help = example("redoubt operator --namespace shop"))]
+    Operator(OperatorArgs),
+    /// Print the custom resource definitions
+    #[command(after_help = example("redoubt crds | kubectl apply --server-side -f -"))]
+    Crds,
+    /// Print what installs the operator
+    #[command(after_help = example("redoubt manifests --image registry/redoubt:1 | kubectl apply --server-side -f -"))]
+    Manifests(ManifestsArgs),
     /// Print the JSON Schema of a Redis
     #[command(after_help = example("redoubt schema > redis.schema.json"))]
     Schema,
@@ -79,6 +90,12 @@ pub(crate) enum Command {
     Agent {
         #[command(subcommand)]
         kind: AgentCommand,
+    },
+    /// Copy this program to where a server's container finds it
+    #[command(hide = true, after_help = example("redoubt install /opt/redoubt/redoubt"))]
+    Install {
+        /// Where to
+        to: PathBuf,
     },
     /// Be the engine in the background; started by `redoubt up --detach`
     #[command(hide = true, after_help = example("redoubt engine --state-dir .redoubt"))]

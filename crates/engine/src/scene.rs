@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use jiff::Timestamp;
 use redoubt_api::{
     AofFsync, Auth, CheckedRedis, CheckedSentinel, CheckedSpec, CheckedTopology, Durability, Engine,
-    ImagePullPolicy, Key, Metrics, Persistence, Placement, Resources, Volume,
+    ImagePullPolicy, Key, Metrics, NetworkPolicy, Persistence, Placement, Resources, Services, Volume,
 };
 use redoubt_redis::Endpoint;
 use redoubt_wire::{
@@ -340,6 +340,10 @@ pub(crate) fn redis() -> CheckedRedis {
             },
             resources: Resources::default(),
             placement: Placement::default(),
+            image_pull_secrets: Vec::new(),
+            pod_annotations: BTreeMap::new(),
+            services: Services::default(),
+            network_policy: NetworkPolicy { enabled: true, from: Vec::new() },
             metrics: Metrics { enabled: true },
             termination_grace_period: Duration::from_secs(30),
             restarted_at: None,

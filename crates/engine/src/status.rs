@@ -55,20 +55,24 @@ pub(crate) fn status_for(look: &Look<'_>, activity: &Activity, previous: &RedisS
 pub(crate) fn unobserved(
     previous: &RedisStatus,
     reason: &str,
-    message: String,
+    message: &str,
     events: &[Event],
     at: Timestamp,
 ) -> RedisStatus {
-    let condition = Condition {
-        kind: ConditionType::Progressing,
+    let no = |kind| Condition {
+        kind,
         status: ConditionStatus::False,
         reason: reason.to_owned(),
-        message,
+        message: message.to_owned(),
         last_transition_time: at,
     };
     let mut status = previous.clone();
-    status.conditions.retain(|old| old.kind != condition.kind);
-    status.conditions.push(conditions::since(condition, &previous.conditions));
+    // What was never seen is not ready, and people look there first.
+    let never_seen = previous.nodes.is_empty().then(|| no(ConditionType::Ready));
+    for condition in never_seen.into_iter().chain([no(ConditionType::Progressing)]) {
+        status.conditions.retain(|old| old.kind != condition.kind);
+        status.conditions.push(conditions::since(condition, &previous.conditions));
+    }
     status.conditions.sort_by_key(|condition| condition.kind);
     status.events = events::merged(&previous.events, events.iter().cloned());
     status

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use redoubt_api::{CheckedRedis, CheckedSpec, Engine, ImagePullPolicy};
+use redoubt_api::{CheckedRedis, CheckedSpec, Engine, ImagePullPolicy, RawObject};
 use sha2::{Digest as _, Sha256};
 
 /// Digest of what makes a member's process: engine, version, image, resources, placement, grace period; and, after a
@@ -31,6 +31,7 @@ fn lines(spec: &CheckedSpec) -> String {
         version,
         image,
         image_pull_policy,
+        image_pull_secrets,
         replicas: _,
         auth: _,
         config: _,
@@ -38,6 +39,9 @@ fn lines(spec: &CheckedSpec) -> String {
         durability: _,
         resources,
         placement,
+        pod_annotations,
+        services: _,
+        network_policy: _,
         metrics: _,
         termination_grace_period,
         restarted_at: _,
@@ -55,6 +59,17 @@ fn lines(spec: &CheckedSpec) -> String {
     line("requests", &pairs(&resources.requests));
     line("limits", &pairs(&resources.limits));
     line("nodeSelector", &pairs(&placement.node_selector));
+    let mut set = |name: &str, value: String| {
+        if !value.is_empty() {
+            line(name, &value);
+        }
+    };
+    set("tolerations", objects(&placement.tolerations));
+    set("affinity", objects(placement.affinity.as_slice()));
+    set("spread", objects(&placement.topology_spread_constraints));
+    set("priority", placement.priority_class_name.clone().unwrap_or_default());
+    set("pullSecrets", image_pull_secrets.join(","));
+    set("podAnnotations", pairs(pod_annotations));
     lines
 }
 
@@ -71,6 +86,11 @@ fn pull_name(policy: ImagePullPolicy) -> &'static str {
         ImagePullPolicy::IfNotPresent => "if-not-present",
         ImagePullPolicy::Never => "never",
     }
+}
+
+fn objects(objects: &[RawObject]) -> String {
+    let text = |object: &RawObject| serde_json::to_string(&object.0).unwrap_or_default();
+    objects.iter().map(text).collect::<Vec<_>>().join(",")
 }
 
 fn pairs(map: &BTreeMap<String, String>) -> String {
@@ -112,6 +132,8 @@ mod tests {
     fn what_makes_the_process_takes_a_new_one() {
         let same = of(|_| ());
         assert_ne!(of(|spec| spec.version = Some("7.2".to_owned())), same);
+        assert_ne!(of(|spec| spec.placement.priority_class_name = Some("high".to_owned())), same);
+        assert_ne!(of(|spec| spec.placement.tolerations.push(RawObject::default())), same);
         assert_ne!(of(|spec| spec.image = Some("redis:8".to_owned())), same);
         assert_ne!(of(|spec| drop(spec.resources.limits.insert("cpu".to_owned(), "1".to_owned()))), same);
     }

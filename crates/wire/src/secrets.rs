@@ -12,7 +12,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub use generate::{GenerateError, generate_missing};
+pub use generate::{GenerateError, generate_missing, random};
 pub use password::{MAX_PASSWORD, Password, PasswordFault};
 use secrecy::zeroize::Zeroizing;
 

@@ -4,6 +4,7 @@ mod directives;
 mod durability;
 mod names;
 mod persistence;
+mod platform;
 mod resources;
 mod secret;
 mod sentinel;
@@ -12,7 +13,7 @@ mod tests;
 
 use crate::{
     Auth, CheckedRedis, CheckedSpec, CheckedTopology, Fault, Finding, ImagePullPolicy, Metrics, PAUSED,
-    Placement, RESTARTED_AT, Redis, Warning, defaults,
+    RESTARTED_AT, Redis, Warning, defaults,
     raw::{self, AuthSpec, Mode, RedisSpec},
     text::nearest,
 };
@@ -69,19 +70,17 @@ fn spec(redis: &Redis, findings: &mut Findings) -> CheckedSpec {
         version: version(spec, findings),
         image: image(spec, findings),
         image_pull_policy: spec.image_pull_policy.unwrap_or(defaults::IMAGE_PULL_POLICY).into(),
+        image_pull_secrets: platform::image_pull_secrets(spec, findings),
         replicas,
         auth: auth(spec.auth.as_ref(), findings),
         config: directives::server("spec.config", &spec.config, findings),
         persistence: persistence::check(spec.persistence.as_ref(), findings),
         durability,
         resources,
-        placement: Placement {
-            node_selector: spec
-                .placement
-                .as_ref()
-                .map(|placement| placement.node_selector.clone())
-                .unwrap_or_default(),
-        },
+        placement: platform::placement(spec, findings),
+        pod_annotations: platform::pod_annotations(spec, findings),
+        services: platform::services(spec, findings),
+        network_policy: platform::network_policy(spec, findings),
         metrics: Metrics {
             enabled: spec
                 .metrics

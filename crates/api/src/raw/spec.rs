@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Deadline, Directive, Interval, Quantity, VersionText};
+use super::{Deadline, Directive, Interval, Quantity, RawObject, VersionText};
 
 /// What is wanted. Everything has a default.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -26,6 +26,9 @@ pub struct RedisSpec {
     /// When the image is pulled. Default: `IfNotPresent`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image_pull_policy: Option<ImagePullPolicy>,
+    /// Secrets with the credentials of image registries. Default: none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub image_pull_secrets: Vec<SecretName>,
     /// Data nodes, the master among them. Default: 3; 1 in `Standalone`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
@@ -52,6 +55,16 @@ pub struct RedisSpec {
     /// Where nodes may run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub placement: Option<PlacementSpec>,
+    /// Annotations for every pod. A change restarts every node, one at a time. Has no effect on one machine.
+    /// Default: none.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub pod_annotations: BTreeMap<String, String>,
+    /// The Services that clients use. Has no effect on one machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub services: Option<ServicesSpec>,
+    /// Who may reach the nodes and Sentinels. Has no effect on one machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network_policy: Option<NetworkPolicySpec>,
     /// Prometheus metrics, on port 9121 of each node and Sentinel.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metrics: Option<MetricsSpec>,
@@ -268,6 +281,54 @@ pub struct PlacementSpec {
     /// Labels a machine must have. Default: none.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub node_selector: BTreeMap<String, String>,
+    /// Tolerations, as a pod has them. Default: none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tolerations: Vec<RawObject>,
+    /// Affinity, as a pod has it. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub affinity: Option<RawObject>,
+    /// Spread over machines and zones, as a pod has it. Default: over zones and over machines, as well as possible.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub topology_spread_constraints: Vec<RawObject>,
+    /// Priority class. Default: the platform's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority_class_name: Option<String>,
+}
+
+/// Names a Secret.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SecretName {
+    /// Its name.
+    pub name: String,
+}
+
+/// The Services that clients use.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ServicesSpec {
+    /// Annotations of the Service of the master, as `external-dns.alpha.kubernetes.io/hostname`. Default: none.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub master_annotations: BTreeMap<String, String>,
+    /// Annotations of the Service of the replicas. Default: none.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub replicas_annotations: BTreeMap<String, String>,
+    /// Annotations of the Service of the Sentinels. Default: none.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub sentinel_annotations: BTreeMap<String, String>,
+}
+
+/// Who may reach the nodes and Sentinels.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct NetworkPolicySpec {
+    /// Makes network policies. Default: `true`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+    /// Whose connections to the servers and Sentinels are let in, as the `from` of a NetworkPolicy. Default: every pod
+    /// of the namespace.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub from: Vec<RawObject>,
 }
 
 /// Prometheus metrics.

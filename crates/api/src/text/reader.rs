@@ -37,6 +37,9 @@ impl Reader {
         {
             return self.measured(parse, node, path);
         }
+        if is_handed_on(schema) && matches!(node.value, Value::Map(_)) {
+            return Some(as_written(node));
+        }
         match &node.value {
             Value::Map(entries) if accepts(schema, "object") => Some(self.object(schema, entries, path)),
             Value::List(list) if accepts(schema, "array") => self.list(schema, list, path),
@@ -228,5 +231,23 @@ fn remedy(schema: &Json, node: &Node) -> String {
             format!("write {text} without quotes")
         }
         _ => format!("write {}", wanted(schema)),
+    }
+}
+
+/// Part of a Kubernetes object, of which nothing is known here.
+fn is_handed_on(schema: &Json) -> bool {
+    schema.get("x-kubernetes-preserve-unknown-fields").is_some()
+}
+
+fn as_written(node: &Node) -> Json {
+    match &node.value {
+        Value::Null => Json::Null,
+        Value::Bool(flag) => Json::Bool(*flag),
+        Value::Number(text) => serde_json::from_str(text).unwrap_or_else(|_| Json::String(text.clone())),
+        Value::Text(text) => Json::String(text.clone()),
+        Value::List(list) => list.iter().map(as_written).collect(),
+        Value::Map(entries) => {
+            Json::Object(entries.iter().map(|(key, node)| (key.name.clone(), as_written(node))).collect())
+        }
     }
 }

@@ -4,6 +4,7 @@ pub(crate) mod about;
 pub(crate) mod connection;
 pub(crate) mod drill;
 pub(crate) mod logs;
+pub(crate) mod operator;
 pub(crate) mod redis_cli;
 pub(crate) mod resources;
 pub(crate) mod status;

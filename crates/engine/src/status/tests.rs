@@ -268,17 +268,20 @@ fn members_that_do_not_exist_yet_are_listed() {
 #[test]
 fn what_cannot_be_seen_keeps_what_was_known() {
     let first = Scene::sentinel().status();
-    let unseen = unobserved(
-        &first,
-        "PlatformError",
-        "no answer".to_owned(),
-        &[],
-        now() + SignedDuration::from_secs(1),
-    );
+    let unseen = unobserved(&first, "PlatformError", "no answer", &[], now() + SignedDuration::from_secs(1));
     assert_eq!(unseen.nodes, first.nodes);
     assert_eq!(condition(&unseen, Progressing).reason, "PlatformError");
     assert_eq!(condition(&unseen, Ready), condition(&first, Ready));
-    assert_eq!(unobserved(&unseen, "PlatformError", "no answer".to_owned(), &[], now()), unseen);
+    assert_eq!(unobserved(&unseen, "PlatformError", "no answer", &[], now()), unseen);
+}
+
+#[test]
+fn what_was_never_seen_is_not_ready_and_says_why() {
+    let refused = unobserved(&RedisStatus::default(), "SpecRefused", "spec.mode: no", &[], now());
+    let ready = condition(&refused, Ready);
+    assert_eq!((ready.status, ready.reason.as_str()), (False, "SpecRefused"));
+    let later = unobserved(&refused, "PlatformError", "no answer", &[], now());
+    assert_eq!(condition(&later, Ready).reason, "PlatformError");
 }
 
 fn notice(seq: u64, seconds: i64) -> Notice {

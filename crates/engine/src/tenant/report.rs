@@ -1,7 +1,7 @@
 //! Shows what is: to the views at once, to the platform only when it differs from what was published.
 
 use jiff::Timestamp;
-use redoubt_api::RedisStatus;
+use redoubt_api::{Condition, ConditionType, Event, RedisStatus};
 use tracing::warn;
 
 use super::Tenant;
@@ -30,17 +30,31 @@ impl<P: Platform, D: Dial> Tenant<P, D> {
     pub(super) async fn report_refused(&mut self, faults: &[String]) -> Result<(), PlatformError> {
         let message =
             format!("the resource was refused: {}; correct it and apply it again", faults.join("; "));
-        let status = unobserved(&self.before(), "SpecRefused", message, &self.events, Timestamp::now());
-        self.publish(status).await
+        self.publish(self.unseen("SpecRefused", &message)).await
     }
 
     /// As far as that is possible: the platform itself may be in trouble.
     pub(super) async fn report_trouble(&mut self, error: &PlatformError) {
-        let status =
-            unobserved(&self.before(), "PlatformError", error.to_string(), &self.events, Timestamp::now());
-        if let Err(error) = self.publish(status).await {
+        if let Err(error) = self.publish(self.unseen("PlatformError", &error.to_string())).await {
             warn!(redis = %self.key.name, %error, "the status is not published");
         }
+    }
+
+    /// As before, with the reason beside it, and an event if the reason is a new one.
+    fn unseen(&self, reason: &str, message: &str) -> RedisStatus {
+        let (before, at) = (self.before(), Timestamp::now());
+        let is_known = |condition: &Condition| {
+            condition.kind == ConditionType::Progressing && condition.message == message
+        };
+        let news = (!before.conditions.iter().any(is_known)).then(|| Event {
+            at,
+            source: self.key.name.clone(),
+            reason: reason.to_owned(),
+            message: message.to_owned(),
+            warning: true,
+        });
+        let events: Vec<Event> = self.events.iter().cloned().chain(news).collect();
+        unobserved(&before, reason, message, &events, at)
     }
 
     async fn publish(&mut self, status: RedisStatus) -> Result<(), PlatformError> {

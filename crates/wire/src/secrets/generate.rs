@@ -60,6 +60,14 @@ pub fn generate_missing(dir: &Path) -> Result<Vec<&'static str>, GenerateError> 
     Ok(made)
 }
 
+/// A strong random password, without an end of line.
+pub fn random() -> Result<Zeroizing<String>, GenerateError> {
+    let mut bytes = random_password()?;
+    bytes.pop();
+    // Letters and digits only.
+    Ok(Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned()))
+}
+
 fn random_password() -> Result<Zeroizing<Vec<u8>>, GenerateError> {
     let mut password = Zeroizing::new(Vec::with_capacity(LENGTH + 1));
     let mut bytes = Zeroizing::new([0_u8; 2 * LENGTH]);

@@ -55,7 +55,7 @@ impl Password {
     }
 
     /// The content of a secret file.
-    pub(super) fn parse(content: &[u8]) -> Result<Self, PasswordFault> {
+    pub fn parse(content: &[u8]) -> Result<Self, PasswordFault> {
         if content.len() as u64 > super::MAX_FILE {
             return Err(PasswordFault::TooLong);
         }

@@ -1,0 +1,193 @@
+//! A namespace for one test, on the cluster that `KUBECONFIG` names.
+
+use std::{
+    env,
+    io::Write as _,
+    process::{Command, Output, Stdio},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+/// Names the image with this program, as the cluster's machines have it.
+const IMAGE: &str = "REDOUBT_TEST_IMAGE";
+/// A cluster on a busy machine of two cores takes its time.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(3);
+/// Between two looks at what nobody tells us of.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// A namespace; it and all that is in it go when this is dropped.
+pub(crate) struct Namespace {
+    pub(crate) name: String,
+}
+
+impl Namespace {
+    /// `None`, with the reason on standard error, where there is no cluster.
+    pub(crate) fn new(test: &str) -> Option<Self> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let missing = ["KUBECONFIG", IMAGE].into_iter().find(|name| env::var_os(name).is_none());
+        if let Some(missing) = missing {
+            eprintln!(
+                "{test}: left out, since {missing} is not set; it takes a cluster whose machines have that image"
+            );
+            return None;
+        }
+        operator();
+        let name = format!("t{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        kubectl(&["create", "namespace", &name]);
+        kubectl(&["label", "namespace", &name, "pod-security.kubernetes.io/enforce=restricted"]);
+        Some(Self { name })
+    }
+
+    /// `kubectl` in this namespace; fails loudly.
+    pub(crate) fn kubectl(&self, args: &[&str]) -> String {
+        kubectl(&[&["--namespace", &self.name], args].concat())
+    }
+
+    /// What `kubectl apply` says of this, and whether it was accepted.
+    pub(crate) fn apply(&self, yaml: &str) -> Result<String, String> {
+        let output = run(&["--namespace", &self.name, "apply", "--validate=strict", "--filename", "-"], yaml);
+        if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
+    }
+
+    /// An object as JSON; `None` where there is none.
+    pub(crate) fn get(&self, kind: &str, name: &str) -> Option<Value> {
+        let output = run(&["--namespace", &self.name, "get", kind, name, "--output", "json"], "");
+        if output.status.success() {
+            return Some(serde_json::from_slice(&output.stdout).unwrap());
+        }
+        let why = text(&output.stderr);
+        assert!(why.contains("NotFound"), "{why}");
+        None
+    }
+
+    /// The `status` and the message of a condition.
+    pub(crate) fn condition(&self, redis: &str, kind: &str) -> Option<(String, String, String)> {
+        let redis = self.get("redis", redis)?;
+        let conditions = redis["status"]["conditions"].as_array()?;
+        let condition = conditions.iter().find(|condition| condition["type"] == kind)?;
+        let field = |name: &str| condition[name].as_str().unwrap_or_default().to_owned();
+        Some((field("status"), field("reason"), field("message")))
+    }
+
+    pub(crate) fn ready(&self, redis: &str) {
+        wait(&format!("{redis} is Ready"), || {
+            let condition = self.condition(redis, "Ready");
+            (condition.as_ref().is_some_and(|(status, _, _)| status == "True"))
+                .then_some(())
+                .ok_or(format!("{condition:?}"))
+        });
+    }
+
+    /// Who leads, as the status has it.
+    pub(crate) fn master(&self, redis: &str) -> Option<String> {
+        self.get("redis", redis)?["status"]["master"].as_str().map(str::to_owned)
+    }
+
+    /// `redis-cli` in this pod, with the password of the Redis.
+    pub(crate) fn redis_cli(&self, redis: &str, pod: &str, command: &str) -> Result<String, String> {
+        let secret = self.get("secret", &format!("{redis}-auth")).ok_or("no Secret")?;
+        let password = base64(secret["data"]["password"].as_str().unwrap_or_default());
+        // By way of standard input: arguments can be read by everybody.
+        let script = format!("export REDISCLI_AUTH='{password}'; redis-cli {command}\n");
+        let args = ["--namespace", &self.name, "exec", "--stdin", pod, "--container", "redis", "--", "sh"];
+        let output = run(&args, &script);
+        if output.status.success() {
+            Ok(text(&output.stdout).trim().to_owned())
+        } else {
+            Err(text(&output.stderr))
+        }
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let everything = ["--namespace", &self.name, "get", "redis,pods,events", "--output", "wide"];
+            eprintln!("{}", text(&run(&everything, "").stdout));
+        }
+        let output = run(&["delete", "namespace", &self.name, "--wait=false"], "");
+        if !output.status.success() {
+            eprintln!("{} stays behind: {}", self.name, text(&output.stderr));
+        }
+    }
+}
+
+/// Installs the operator, once for all tests.
+fn operator() {
+    static DONE: OnceLock<()> = OnceLock::new();
+    DONE.get_or_init(|| {
+        let image = env::var(IMAGE).unwrap();
+        let manifests = Command::new(env!("CARGO_BIN_EXE_redoubt"))
+            .args(["manifests", "--image", &image])
+            .output()
+            .unwrap();
+        assert!(manifests.status.success(), "{}", text(&manifests.stderr));
+        let output = run(
+            &["apply", "--server-side", "--force-conflicts", "--filename", "-"],
+            &text(&manifests.stdout),
+        );
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        kubectl(&["wait", "--for=condition=Established", "crd/redises.redoubt.dev", "--timeout=60s"]);
+        let rollout = ["rollout", "status", "deployment/redoubt-operator", "--namespace", "redoubt-system"];
+        kubectl(&[&rollout[..], &["--timeout=180s"]].concat());
+    });
+}
+
+/// Until this is so, with what was seen last when it never is.
+pub(crate) fn wait<T>(what: &str, mut look: impl FnMut() -> Result<T, String>) -> T {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match look() {
+            Ok(value) => return value,
+            Err(seen) => {
+                assert!(Instant::now() < until, "not within {} s: {what}; seen: {seen}", PATIENCE.as_secs());
+            }
+        }
+        #[expect(clippy::disallowed_methods, reason = "kubectl tells nobody when something changes")]
+        std::thread::sleep(LOOK);
+    }
+}
+
+pub(crate) fn kubectl(args: &[&str]) -> String {
+    let output = run(args, "");
+    assert!(output.status.success(), "kubectl {}: {}", args.join(" "), text(&output.stderr));
+    text(&output.stdout)
+}
+
+fn run(args: &[&str], input: &str) -> Output {
+    let mut child = Command::new("kubectl")
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("kubectl is in PATH");
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Standard base64, as Secrets have it.
+fn base64(encoded: &str) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let values = encoded.bytes().filter_map(|byte| LETTERS.iter().position(|letter| *letter == byte));
+    let (mut bits, mut held, mut bytes) = (0_usize, 0, Vec::new());
+    for value in values {
+        bits = (bits << 6) | value;
+        held += 6;
+        if held >= 8 {
+            held -= 8;
+            bytes.push(u8::try_from(bits >> held).unwrap());
+            bits &= (1 << held) - 1;
+        }
+    }
+    String::from_utf8(bytes).unwrap()
+}

@@ -1,0 +1,8 @@
+//! The operator on a real cluster: where `KUBECONFIG` names one and `REDOUBT_TEST_IMAGE` an image with this program that its
+//! machines have (`lab image redoubt` makes `redoubt:lab`). Says so where that is not given.
+
+#![cfg(test)]
+
+mod cluster;
+mod door;
+mod life;

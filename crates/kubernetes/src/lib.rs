@@ -1,0 +1,23 @@
+//! The platform on Kubernetes: every node and Sentinel is a pod with a Service address of its own, and the API server
+//! holds what is wanted. The controller watches and never polls; `redoubt operator` is its door.
+
+mod access;
+mod error;
+mod feed;
+mod leader;
+mod manifests;
+mod metrics;
+mod names;
+mod objects;
+mod operator;
+mod platform;
+mod preflight;
+mod quota;
+mod secrets;
+mod serve;
+mod stores;
+
+pub use error::OperatorError;
+pub use manifests::{ManifestOptions, manifests};
+pub use names::{Names, labels, ports};
+pub use operator::{OperatorOptions, run};

@@ -1,0 +1,28 @@
+//! How many members a drain may take at once.
+
+use k8s_openapi::{
+    api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec},
+    apimachinery::pkg::{apis::meta::v1::LabelSelector, util::intstr::IntOrString},
+};
+use redoubt_engine::platform::MemberKind;
+
+use super::Wanted;
+
+/// One at a time, and none while another is not ready: a replica that is not in sync is not ready, so that the last
+/// copy in sync stays. A single node may go, or its machine could never be drained.
+pub(super) fn budget(wanted: Wanted<'_>, kind: MemberKind) -> PodDisruptionBudget {
+    let mut metadata = wanted.meta(wanted.names().set(kind));
+    metadata.labels = Some(wanted.names().labels_of(kind));
+    PodDisruptionBudget {
+        metadata,
+        spec: Some(PodDisruptionBudgetSpec {
+            max_unavailable: Some(IntOrString::Int(1)),
+            selector: Some(LabelSelector {
+                match_labels: Some(wanted.names().selector(kind)),
+                ..LabelSelector::default()
+            }),
+            ..PodDisruptionBudgetSpec::default()
+        }),
+        ..PodDisruptionBudget::default()
+    }
+}

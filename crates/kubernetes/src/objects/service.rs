@@ -1,0 +1,123 @@
+//! Services: the members' addresses, and those that clients use.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::{
+    api::core::v1::{Service, ServicePort, ServiceSpec},
+    apimachinery::pkg::util::intstr::IntOrString,
+};
+use redoubt_api::CheckedRedis;
+use redoubt_engine::platform::MemberKind;
+
+use super::{Wanted, meta};
+use crate::names::{Names, labels, ports};
+
+/// Label that the StatefulSet controller gives each pod.
+const POD_NAME: &str = "statefulset.kubernetes.io/pod-name";
+
+/// The address of each member: announced, and the same after every restart.
+pub(crate) fn member_services(redis: &CheckedRedis, uid: &str, kind: MemberKind, count: u32) -> Vec<Service> {
+    (0..count).map(|ordinal| member_service(redis, uid, kind, ordinal)).collect()
+}
+
+fn member_service(redis: &CheckedRedis, uid: &str, kind: MemberKind, ordinal: u32) -> Service {
+    let names = Names(&redis.key.name);
+    let member = names.member(kind, ordinal);
+    let mut selector = names.selector(kind);
+    selector.insert(POD_NAME.to_owned(), member.clone());
+    let mut metadata = meta(redis, uid, member);
+    metadata.labels = Some(names.labels_of(kind));
+    Service {
+        metadata,
+        spec: Some(ServiceSpec {
+            selector: Some(selector),
+            ports: Some(vec![server_port(kind), port("agent", ports::AGENT)]),
+            // A node that does not serve yet has to be reached by those it asks who leads.
+            publish_not_ready_addresses: Some(true),
+            ..ServiceSpec::default()
+        }),
+        ..Service::default()
+    }
+}
+
+/// `cart`, `cart-master`, `cart-replicas`, `cart-sentinel`.
+pub(super) fn client_services(wanted: Wanted<'_>) -> Vec<Service> {
+    let sentinel = wanted.has_sentinels().then(|| sentinel_service(wanted));
+    [headless_service(wanted), master_service(wanted), replicas_service(wanted)]
+        .into_iter()
+        .chain(sentinel)
+        .collect()
+}
+
+fn headless_service(wanted: Wanted<'_>) -> Service {
+    let mut service =
+        client_service(wanted, wanted.names().nodes(), MemberKind::Node, None, &BTreeMap::new());
+    if let Some(spec) = &mut service.spec {
+        spec.cluster_ip = Some("None".to_owned());
+        spec.publish_not_ready_addresses = Some(true);
+        spec.ports = Some(vec![server_port(MemberKind::Node), port("agent", ports::AGENT)]);
+    }
+    service
+}
+
+/// Follows the role label at once; whether the master's probe has come round yet does not matter.
+fn master_service(wanted: Wanted<'_>) -> Service {
+    let annotations = &wanted.redis().spec.services.master_annotations;
+    let name = wanted.names().master();
+    let mut service = client_service(wanted, name, MemberKind::Node, Some(labels::MASTER), annotations);
+    if let Some(spec) = &mut service.spec {
+        spec.publish_not_ready_addresses = Some(true);
+    }
+    service
+}
+
+fn replicas_service(wanted: Wanted<'_>) -> Service {
+    let annotations = &wanted.redis().spec.services.replicas_annotations;
+    client_service(wanted, wanted.names().replicas(), MemberKind::Node, Some(labels::REPLICA), annotations)
+}
+
+fn sentinel_service(wanted: Wanted<'_>) -> Service {
+    let annotations = &wanted.redis().spec.services.sentinel_annotations;
+    client_service(wanted, wanted.names().sentinels(), MemberKind::Sentinel, None, annotations)
+}
+
+fn client_service(
+    wanted: Wanted<'_>,
+    name: String,
+    kind: MemberKind,
+    role: Option<&str>,
+    annotations: &BTreeMap<String, String>,
+) -> Service {
+    let mut selector = wanted.names().selector(kind);
+    selector.extend(role.map(|role| (labels::ROLE.to_owned(), role.to_owned())));
+    let mut metadata = wanted.meta(name);
+    metadata.labels = Some(wanted.names().labels_of(kind));
+    metadata.annotations = (!annotations.is_empty()).then(|| annotations.clone());
+    Service {
+        metadata,
+        spec: Some(ServiceSpec {
+            selector: Some(selector),
+            ports: Some(vec![server_port(kind)]),
+            ..ServiceSpec::default()
+        }),
+        ..Service::default()
+    }
+}
+
+fn server_port(kind: MemberKind) -> ServicePort {
+    match kind {
+        MemberKind::Node => port("redis", ports::REDIS),
+        MemberKind::Sentinel => port("sentinel", ports::SENTINEL),
+    }
+}
+
+fn port(name: &str, number: i32) -> ServicePort {
+    ServicePort {
+        name: Some(name.to_owned()),
+        port: number,
+        target_port: Some(IntOrString::String(name.to_owned())),
+        // Server-side apply merges ports by number and protocol.
+        protocol: Some("TCP".to_owned()),
+        ..ServicePort::default()
+    }
+}

@@ -1,0 +1,50 @@
+//! StatefulSets: they keep pods and volumes together; when a pod is replaced is ours to decide.
+
+use k8s_openapi::{
+    api::apps::v1::{
+        StatefulSet, StatefulSetPersistentVolumeClaimRetentionPolicy, StatefulSetSpec,
+        StatefulSetUpdateStrategy,
+    },
+    apimachinery::pkg::apis::meta::v1::LabelSelector,
+};
+use redoubt_engine::platform::MemberKind;
+
+use super::{Wanted, pod, volume};
+
+/// Nobody goes back by a revision: the resource says what is wanted.
+const HISTORY: i32 = 1;
+
+pub(super) fn stateful_set(wanted: Wanted<'_>, kind: MemberKind) -> StatefulSet {
+    let names = wanted.names();
+    let mut metadata = wanted.meta(names.set(kind));
+    metadata.labels = Some(names.labels_of(kind));
+    let has_volumes = kind == MemberKind::Node;
+    StatefulSet {
+        metadata,
+        spec: Some(StatefulSetSpec {
+            replicas: i32::try_from(wanted.count(kind)).ok(),
+            service_name: Some(names.set(kind)),
+            selector: LabelSelector { match_labels: Some(names.selector(kind)), ..LabelSelector::default() },
+            template: pod::template(wanted, kind),
+            volume_claim_templates: has_volumes.then(|| vec![volume::claim(wanted)]),
+            persistent_volume_claim_retention_policy: has_volumes.then(|| retention(wanted)),
+            pod_management_policy: Some("Parallel".to_owned()),
+            update_strategy: Some(StatefulSetUpdateStrategy {
+                type_: Some("OnDelete".to_owned()),
+                ..StatefulSetUpdateStrategy::default()
+            }),
+            revision_history_limit: Some(HISTORY),
+            ..StatefulSetSpec::default()
+        }),
+        status: None,
+    }
+}
+
+/// A volume outlives its node, and the Redis too unless the resource says otherwise.
+fn retention(wanted: Wanted<'_>) -> StatefulSetPersistentVolumeClaimRetentionPolicy {
+    let keep = wanted.redis().spec.persistence.volume.keep_after_deletion;
+    StatefulSetPersistentVolumeClaimRetentionPolicy {
+        when_deleted: Some(if keep { "Retain" } else { "Delete" }.to_owned()),
+        when_scaled: Some("Retain".to_owned()),
+    }
+}

@@ -1,0 +1,196 @@
+//! The members of a Redis, by its StatefulSets and pods.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::{
+    apps::v1::StatefulSet,
+    core::v1::{ContainerState, ContainerStatus, Pod},
+};
+use kube::ResourceExt as _;
+use redoubt_api::Key;
+use redoubt_engine::platform::{Member, MemberKind};
+
+use crate::{
+    names::{Names, labels, parse_pod},
+    objects::SERVER,
+    stores::Stores,
+};
+
+/// A pod whose machine is alive is gone this long after its grace period.
+const OVERDUE: SignedDuration = SignedDuration::from_secs(30);
+/// What an init container or a container that waits is given as its reason while all goes well.
+const WELL: [&str; 2] = ["ContainerCreating", "PodInitializing"];
+
+/// All that exist, those that have no pod yet, and those that leave.
+pub(super) fn members(stores: &Stores, key: &Key) -> Vec<Member> {
+    let pods = stores.pods(key);
+    let of = |kind| {
+        let set = stores.set(key, kind).filter(|set| !super::is_leaving(set.as_ref()));
+        of_kind(Names(&key.name), kind, set.as_deref(), &pods, Timestamp::now())
+    };
+    [of(MemberKind::Node), of(MemberKind::Sentinel)].concat()
+}
+
+fn of_kind(
+    names: Names<'_>,
+    kind: MemberKind,
+    set: Option<&StatefulSet>,
+    pods: &[Arc<Pod>],
+    now: Timestamp,
+) -> Vec<Member> {
+    let count = set.and_then(|set| set.spec.as_ref()?.replicas).and_then(|count| u32::try_from(count).ok());
+    let count = count.unwrap_or_default();
+    let template = set.and_then(template_of_set).unwrap_or_default();
+    let absent = |ordinal| Member {
+        name: names.member(kind, ordinal),
+        kind,
+        ordinal,
+        template: template.clone(),
+        running: false,
+        leaving: false,
+        trouble: Some("its pod is not created yet".to_owned()),
+    };
+    let mut members: BTreeMap<u32, Member> = (0..count).map(|ordinal| (ordinal, absent(ordinal))).collect();
+    for pod in pods {
+        let component = pod.labels().get(labels::COMPONENT).map(String::as_str);
+        if let Some((_, ordinal)) = parse_pod(&pod.name_any(), component).filter(|(of, _)| *of == kind) {
+            members.insert(ordinal, member(pod, kind, ordinal, ordinal >= count, now));
+        }
+    }
+    members.into_values().collect()
+}
+
+fn template_of_set(set: &StatefulSet) -> Option<String> {
+    set.spec.as_ref()?.template.metadata.as_ref()?.annotations.as_ref()?.get(labels::TEMPLATE).cloned()
+}
+
+fn member(pod: &Pod, kind: MemberKind, ordinal: u32, leaving: bool, now: Timestamp) -> Member {
+    let server = server(pod);
+    Member {
+        name: pod.name_any(),
+        kind,
+        ordinal,
+        template: pod.annotations().get(labels::TEMPLATE).cloned().unwrap_or_default(),
+        running: server
+            .is_some_and(|server| server.state.as_ref().is_some_and(|state| state.running.is_some())),
+        leaving,
+        trouble: trouble(pod, now),
+    }
+}
+
+fn server(pod: &Pod) -> Option<&ContainerStatus> {
+    let statuses = pod.status.as_ref()?.container_statuses.as_ref()?;
+    statuses.iter().find(|status| status.name == SERVER)
+}
+
+/// Why it does not run, as far as Kubernetes says.
+fn trouble(pod: &Pod, now: Timestamp) -> Option<String> {
+    stuck(pod, now).or_else(|| unscheduled(pod)).or_else(|| waiting(pod))
+}
+
+/// The pod should be gone long since: its machine does not answer. It is never deleted by force: two servers could run
+/// on one volume.
+fn stuck(pod: &Pod, now: Timestamp) -> Option<String> {
+    let deleted = pod.metadata.deletion_timestamp.as_ref()?.0;
+    // The timestamp is that of the end of the grace period.
+    (now.duration_since(deleted) > OVERDUE).then(|| {
+        let node = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()).unwrap_or("its machine");
+        format!(
+            "its pod should be gone and is not: {node} does not answer; bring it back, or, if it is surely off, \
+             `kubectl taint node {node} node.kubernetes.io/out-of-service=nodeshutdown:NoExecute`"
+        )
+    })
+}
+
+fn unscheduled(pod: &Pod) -> Option<String> {
+    let conditions = pod.status.as_ref()?.conditions.as_ref()?;
+    let scheduled =
+        conditions.iter().find(|condition| condition.type_ == "PodScheduled" && condition.status == "False");
+    scheduled.map(|condition| {
+        format!("no machine takes its pod: {}", condition.message.as_deref().unwrap_or("no reason was given"))
+    })
+}
+
+fn waiting(pod: &Pod) -> Option<String> {
+    let status = pod.status.as_ref()?;
+    let mut statuses =
+        status.init_container_statuses.iter().flatten().chain(status.container_statuses.iter().flatten());
+    let reason = |state: &ContainerState| {
+        let waiting = state.waiting.as_ref()?;
+        let reason = waiting.reason.as_deref().filter(|reason| !WELL.contains(reason))?;
+        Some(match &waiting.message {
+            Some(message) => format!("{reason}: {message}"),
+            None => reason.to_owned(),
+        })
+    };
+    statuses.find_map(|status| reason(status.state.as_ref()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn pod(status: &Value, deleted: Option<&str>) -> Pod {
+        serde_json::from_value(json!({
+            "metadata": {
+                "name": "cart-1",
+                "labels": { labels::COMPONENT: "node" },
+                "annotations": { labels::TEMPLATE: "old" },
+                "deletionTimestamp": deleted,
+            },
+            "spec": { "nodeName": "node-b", "containers": [] },
+            "status": status,
+        }))
+        .unwrap()
+    }
+
+    fn set(replicas: i32) -> StatefulSet {
+        serde_json::from_value(json!({
+            "spec": {
+                "replicas": replicas,
+                "selector": {},
+                "template": { "metadata": { "annotations": { labels::TEMPLATE: "new" } } },
+            },
+        }))
+        .unwrap()
+    }
+
+    fn seen(replicas: i32, pod: Pod) -> Vec<Member> {
+        let now = "2026-11-21T10:00:00Z".parse().unwrap();
+        of_kind(Names("cart"), MemberKind::Node, Some(&set(replicas)), &[Arc::new(pod)], now)
+    }
+
+    #[test]
+    fn who_has_no_pod_yet_is_a_member_that_does_not_run() {
+        let members = seen(2, pod(&json!({ "containerStatuses": [] }), None));
+        assert_eq!((members[0].name.as_str(), members[0].running), ("cart-0", false));
+        assert_eq!((members[1].template.as_str(), members[1].leaving), ("old", false));
+    }
+
+    #[test]
+    fn a_pod_above_the_count_leaves() {
+        assert!(seen(1, pod(&json!({}), None))[1].leaving);
+    }
+
+    #[test]
+    fn an_image_that_is_not_there_is_named() {
+        let waiting = json!({ "reason": "ImagePullBackOff", "message": "no such image: redis:99" });
+        let status = json!({ "containerStatuses": [{
+            "name": "redis", "image": "", "imageID": "", "ready": false, "restartCount": 0, "state": { "waiting": waiting },
+        }] });
+        let member = seen(2, pod(&status, None)).remove(1);
+        assert!(!member.running);
+        assert_eq!(member.trouble.unwrap(), "ImagePullBackOff: no such image: redis:99");
+    }
+
+    #[test]
+    fn a_pod_on_a_machine_that_is_gone_names_the_taint_and_the_machine() {
+        let member = seen(2, pod(&json!({}), Some("2026-11-21T09:58:00Z"))).remove(1);
+        let trouble = member.trouble.unwrap();
+        assert!(trouble.contains("taint node node-b node.kubernetes.io/out-of-service"), "{trouble}");
+        assert_eq!(seen(2, pod(&json!({}), Some("2026-11-21T09:59:50Z"))).remove(1).trouble, None);
+    }
+}

@@ -1,0 +1,151 @@
+//! Shows how a Redis is: roles on the pods first, since Services follow them, then the status, then events.
+
+use k8s_openapi::api::core::v1::{ObjectReference, Pod};
+use kube::{
+    ResourceExt as _,
+    runtime::events::{Event as Told, EventType},
+};
+use redoubt_api::{API_VERSION, Event, KIND, Key, PublishedStatus, RedisStatus};
+use redoubt_engine::platform::{MemberKind, PlatformError, Publication};
+use serde_json::{Value, json};
+
+use super::KubernetesPlatform;
+use crate::{
+    error::refused,
+    names::{Names, labels, parse_pod},
+};
+
+/// The mode of a resource that names none.
+const DEFAULT_MODE: &str = "Sentinel";
+/// Longest note of an event.
+const MAX_NOTE: usize = 1024;
+
+impl KubernetesPlatform {
+    /// A status that cannot be written does not keep the roles from moving.
+    pub(super) async fn show(&self, key: &Key, publication: &Publication) -> Result<(), PlatformError> {
+        let roles = self.show_roles(key, &publication.status).await;
+        let status = self.show_status(key, &publication.status).await;
+        roles.and(status)?;
+        for event in &publication.events {
+            self.tell_event(key, event).await?;
+        }
+        Ok(())
+    }
+
+    /// Who led before is taken out first: the Service must not lead to both.
+    async fn show_roles(&self, key: &Key, status: &RedisStatus) -> Result<(), PlatformError> {
+        let Some(master) = &status.master else { return Ok(()) };
+        let mut pods: Vec<_> = self.stores.pods(key).into_iter().filter(|pod| is_node(pod)).collect();
+        pods.sort_by_key(|pod| pod.name_any() == *master);
+        for pod in pods {
+            let role = if pod.name_any() == *master { labels::MASTER } else { labels::REPLICA };
+            if pod.labels().get(labels::ROLE).map(String::as_str) != Some(role) {
+                let change = json!({ "metadata": { "labels": { labels::ROLE: role } } });
+                self.cluster.merge::<Pod>(&key.namespace, &pod.name_any(), &change).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn show_status(&self, key: &Key, status: &RedisStatus) -> Result<(), PlatformError> {
+        let redis = self.stores.redis(key);
+        let mode = redis.as_ref().and_then(|redis| redis.data.pointer("/spec/mode")?.as_str());
+        let mut value = json!(published(key, mode.unwrap_or(DEFAULT_MODE), status));
+        without_null(&mut value);
+        let patch = json!({
+            "apiVersion": API_VERSION,
+            "kind": KIND,
+            "metadata": { "name": key.name, "namespace": key.namespace },
+            "status": value,
+        });
+        self.cluster.apply_status(&key.namespace, &key.name, &patch).await
+    }
+
+    async fn tell_event(&self, key: &Key, event: &Event) -> Result<(), PlatformError> {
+        let reference = ObjectReference {
+            api_version: Some(API_VERSION.to_owned()),
+            kind: Some(KIND.to_owned()),
+            name: Some(key.name.clone()),
+            namespace: Some(key.namespace.clone()),
+            uid: self.uid(key),
+            ..ObjectReference::default()
+        };
+        let told = self.recorder.publish(&told(event), &reference).await;
+        told.map_err(|error| refused(format!("cannot write an event of {}", key.name), &error))
+    }
+}
+
+fn told(event: &Event) -> Told {
+    let mut note = format!("{}: {}", event.source, event.message);
+    let mut end = MAX_NOTE.min(note.len());
+    while !note.is_char_boundary(end) {
+        end -= 1;
+    }
+    note.truncate(end);
+    Told {
+        type_: if event.warning { EventType::Warning } else { EventType::Normal },
+        reason: event.reason.clone(),
+        note: Some(note),
+        action: event.reason.clone(),
+        secondary: None,
+    }
+}
+
+fn is_node(pod: &Pod) -> bool {
+    let component = pod.labels().get(labels::COMPONENT).map(String::as_str);
+    parse_pod(&pod.name_any(), component).is_some_and(|(kind, _)| kind == MemberKind::Node)
+}
+
+/// With what `kubectl get` shows in columns, and what `kubectl scale` asks for.
+fn published(key: &Key, mode: &str, status: &RedisStatus) -> PublishedStatus {
+    let ready = status.nodes.iter().filter(|node| node.ready).count();
+    let selector = Names(&key.name).selector(MemberKind::Node);
+    let pairs: Vec<String> = selector.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    PublishedStatus {
+        status: status.clone(),
+        mode: mode.to_owned(),
+        replicas: u32::try_from(status.nodes.len()).unwrap_or(u32::MAX),
+        ready: format!("{ready}/{}", status.nodes.len()),
+        selector: pairs.join(","),
+    }
+}
+
+/// What is unknown is left out: the schema knows no null.
+fn without_null(value: &mut Value) {
+    match value {
+        Value::Object(object) => {
+            object.retain(|_, field| !field.is_null());
+            object.values_mut().for_each(without_null);
+        }
+        Value::Array(list) => list.iter_mut().for_each(without_null),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_event_is_cut_between_two_characters() {
+        let event = Event {
+            at: jiff::Timestamp::UNIX_EPOCH,
+            source: "cart".to_owned(),
+            reason: "Failed".to_owned(),
+            message: "ä".repeat(2 * MAX_NOTE),
+            warning: true,
+        };
+        let note = told(&event).note.unwrap();
+        assert!(note.len() <= MAX_NOTE && note.len() > MAX_NOTE - 4);
+    }
+
+    #[test]
+    fn the_status_has_no_null_and_the_columns() {
+        let key = Key { namespace: "shop".to_owned(), name: "cart".to_owned() };
+        let mut value = json!(published(&key, DEFAULT_MODE, &RedisStatus::default()));
+        without_null(&mut value);
+        assert!(!value.to_string().contains("null"), "{value}");
+        assert_eq!(value["ready"], "0/0");
+        assert!(value["selector"].as_str().unwrap().contains("app.kubernetes.io/instance=cart"));
+    }
+}

@@ -1,0 +1,130 @@
+//! All or none: before the first object of a Redis is made, everything is asked for in a dry run.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::{
+    ByteString,
+    api::{
+        core::v1::{ResourceQuota, Secret},
+        storage::v1::StorageClass,
+    },
+};
+use kube::{Api, ResourceExt, api::ListParams};
+use redoubt_engine::platform::{MemberKind, PlatformError};
+use redoubt_wire::secrets::ALL;
+
+use crate::{
+    access::Cluster,
+    error::{is_forbidden, refused},
+    objects::{self, Objects, Wanted},
+    quota::{self, Need},
+    secrets,
+};
+
+/// Marks the class that claims without one get.
+const DEFAULT_CLASS: &str = "storageclass.kubernetes.io/is-default-class";
+
+/// Would all of it be accepted? The first refusal is the answer.
+pub(crate) async fn preflight(cluster: &Cluster, wanted: Wanted<'_>) -> Result<(), PlatformError> {
+    secrets::given(cluster, wanted.redis()).await?;
+    storage_class(cluster, wanted).await?;
+    quotas(cluster, wanted).await?;
+    let (pods, claims) = objects::probes(wanted);
+    for claim in &claims {
+        cluster.could_create(claim).await?;
+    }
+    for pod in &pods {
+        cluster.could_create(pod).await?;
+    }
+    for service in member_services(wanted) {
+        cluster.could_create(&service).await?;
+    }
+    let Objects { config, services, network_policies, budgets, stateful_sets } = Objects::new(wanted);
+    let there = cluster.get::<Secret>(&wanted.redis().key.namespace, &wanted.names().auth()).await?;
+    if there.is_none() {
+        cluster.could_create(&empty_secret(wanted)).await?;
+    }
+    cluster.could_create(&config).await?;
+    for service in &services {
+        cluster.could_create(service).await?;
+    }
+    for policy in &network_policies {
+        cluster.could_create(policy).await?;
+    }
+    for budget in &budgets {
+        cluster.could_create(budget).await?;
+    }
+    for set in &stateful_sets {
+        cluster.could_create(set).await?;
+    }
+    Ok(())
+}
+
+fn member_services(wanted: Wanted<'_>) -> Vec<k8s_openapi::api::core::v1::Service> {
+    let uid = &wanted.workload.config.uid;
+    let of = |kind, count| objects::member_services(wanted.redis(), uid, kind, count);
+    let mut services = of(MemberKind::Node, wanted.workload.nodes);
+    services.extend(of(MemberKind::Sentinel, wanted.workload.sentinels));
+    services
+}
+
+fn empty_secret(wanted: Wanted<'_>) -> Secret {
+    let data: BTreeMap<String, ByteString> = ALL.map(|name| (name.to_owned(), ByteString::default())).into();
+    objects::secret(wanted.redis(), &wanted.workload.config.uid, data)
+}
+
+async fn storage_class(cluster: &Cluster, wanted: Wanted<'_>) -> Result<(), PlatformError> {
+    let api: Api<StorageClass> = Api::all(cluster.client());
+    let listed = match api.list(&ListParams::default()).await {
+        Ok(listed) => listed.items,
+        // An operator of one namespace may not look; a claim that stays pending is reported by its pod.
+        Err(error) if is_forbidden(&error) => return Ok(()),
+        Err(error) => return Err(refused("cannot look for storage classes".to_owned(), &error)),
+    };
+    let names = || listed.iter().map(ResourceExt::name_any).collect::<Vec<_>>().join(", ");
+    let refuse = |why: String| PlatformError {
+        what: "spec.persistence.volume.storageClass: nothing of it was made".to_owned(),
+        why,
+        next: format!("name one that is there ({})", names()),
+    };
+    match &wanted.redis().spec.persistence.volume.storage_class {
+        Some(name) if listed.iter().any(|class| class.name_any() == *name) => Ok(()),
+        Some(name) => Err(refuse(format!("there is no storage class {name}"))),
+        None if listed.iter().any(is_default) => Ok(()),
+        None => Err(refuse("no storage class is named, and none of the cluster's is the default".to_owned())),
+    }
+}
+
+fn is_default(class: &StorageClass) -> bool {
+    class.annotations().get(DEFAULT_CLASS).is_some_and(|value| value == "true")
+}
+
+async fn quotas(cluster: &Cluster, wanted: Wanted<'_>) -> Result<(), PlatformError> {
+    let api: Api<ResourceQuota> = cluster.api(&wanted.redis().key.namespace);
+    let quotas = api.list(&ListParams::default()).await;
+    let quotas =
+        quotas.map_err(|error| refused("cannot look at the quotas of the namespace".to_owned(), &error))?;
+    if quotas.items.is_empty() {
+        return Ok(());
+    }
+    quota::judge(&quotas.items, &need(wanted))
+}
+
+/// Taken apart without `..`: a new kind of object is counted or does not compile.
+fn need(wanted: Wanted<'_>) -> Need {
+    let mut need = Need::new();
+    let (pods, _) = objects::probes(wanted);
+    for (pod, count) in pods.iter().zip([wanted.workload.nodes, wanted.workload.sentinels]) {
+        quota::add_pods(&mut need, pod, count);
+    }
+    let volume = &wanted.redis().spec.persistence.volume;
+    quota::add_claims(&mut need, volume.size, volume.storage_class.as_deref(), wanted.workload.nodes);
+    let Objects { config: _, services, network_policies, budgets, stateful_sets } = Objects::new(wanted);
+    quota::add_objects(&mut need, "configmaps", "", 1);
+    quota::add_objects(&mut need, "secrets", "", 1);
+    quota::add_objects(&mut need, "services", "", services.len() + member_services(wanted).len());
+    quota::add_objects(&mut need, "networkpolicies", "networking.k8s.io", network_policies.len());
+    quota::add_objects(&mut need, "poddisruptionbudgets", "policy", budgets.len());
+    quota::add_objects(&mut need, "statefulsets", "apps", stateful_sets.len());
+    need
+}

@@ -1,0 +1,236 @@
+//! What is in the cluster, as the watches tell it. Nothing here asks: a look costs a lookup in memory.
+
+use std::{fmt::Debug, hash::Hash, sync::Arc};
+
+use futures::{Stream, StreamExt as _};
+use k8s_openapi::api::{
+    apps::v1::StatefulSet,
+    core::v1::{Pod, Service},
+};
+use kube::{
+    Api, Resource, ResourceExt as _,
+    api::DynamicObject,
+    runtime::{
+        WatchStreamExt as _,
+        reflector::{ObjectRef, Store, store::Writer},
+        watcher::{self, Event, watcher},
+    },
+};
+use redoubt_api::Key;
+use redoubt_engine::platform::MemberKind;
+use serde::de::DeserializeOwned;
+use tokio::sync::watch;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::warn;
+
+use crate::{
+    access::{Cluster, redis_resource},
+    names::{Names, labels},
+};
+
+/// Where to look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// Everywhere.
+    Cluster,
+    /// In one namespace.
+    Namespace(String),
+}
+
+/// What is in the cluster.
+#[derive(Clone)]
+pub(crate) struct Stores {
+    pub(crate) redises: Store<DynamicObject>,
+    pub(crate) pods: Store<Pod>,
+    pub(crate) sets: Store<StatefulSet>,
+    pub(crate) services: Store<Service>,
+    /// Counts what was told of pods.
+    pods_changed: watch::Sender<u64>,
+}
+
+/// Told of each event of a Redis, and of each Redis whose members changed.
+#[derive(Debug)]
+pub(crate) enum News {
+    /// Something about a Redis itself.
+    Redis(Box<Event<DynamicObject>>),
+    /// Something about its members.
+    Members(Key),
+}
+
+/// The watches; they end when this is dropped.
+pub(crate) struct Watches {
+    _tasks: Vec<AbortOnDropHandle<()>>,
+}
+
+impl Stores {
+    /// Begins to watch, and answers when all is known that is there. Only then is the news of Redis worth anything:
+    /// what is not known yet must not look missing.
+    pub(crate) async fn watch(
+        cluster: &Cluster,
+        scope: &Scope,
+        news: tokio::sync::mpsc::Sender<News>,
+    ) -> (Self, Watches) {
+        let (pods, pod_writer) = store::<Pod>();
+        let (sets, set_writer) = store::<StatefulSet>();
+        let (services, service_writer) = store::<Service>();
+        let redis_writer = Writer::new(redis_resource());
+        let stores = Self {
+            redises: redis_writer.as_reader(),
+            pods,
+            sets,
+            services,
+            pods_changed: watch::Sender::new(0),
+        };
+        let changed = stores.pods_changed.clone();
+        let members = news.clone();
+        let told = move || changed.send_modify(|count| *count += 1);
+        let mut tasks = vec![
+            spawn(members_of(cluster, scope, pod_writer), members.clone(), told),
+            spawn(members_of(cluster, scope, set_writer), members.clone(), || ()),
+            spawn(members_of(cluster, scope, service_writer), members, || ()),
+        ];
+        // The writers live as long as the tasks above.
+        let _ = stores.pods.wait_until_ready().await;
+        let _ = stores.sets.wait_until_ready().await;
+        let _ = stores.services.wait_until_ready().await;
+        tasks.push(AbortOnDropHandle::new(tokio::spawn(redises(
+            cluster.clone(),
+            scope.clone(),
+            redis_writer,
+            news,
+        ))));
+        (stores, Watches { _tasks: tasks })
+    }
+
+    /// The resource of this name.
+    pub(crate) fn redis(&self, key: &Key) -> Option<Arc<DynamicObject>> {
+        let reference = ObjectRef::new_with(&key.name, redis_resource()).within(&key.namespace);
+        self.redises.get(&reference)
+    }
+
+    /// The StatefulSet of one kind of member.
+    pub(crate) fn set(&self, key: &Key, kind: MemberKind) -> Option<Arc<StatefulSet>> {
+        let reference = ObjectRef::new(&Names(&key.name).set(kind)).within(&key.namespace);
+        self.sets.get(&reference).filter(|set| belongs(set.as_ref(), key))
+    }
+
+    /// The pods of a Redis.
+    pub(crate) fn pods(&self, key: &Key) -> Vec<Arc<Pod>> {
+        self.pods.state_filter(|pod| belongs(pod, key))
+    }
+
+    /// The Service of this name.
+    pub(crate) fn service(&self, key: &Key, name: &str) -> Option<Arc<Service>> {
+        let reference = ObjectRef::new(name).within(&key.namespace);
+        self.services.get(&reference).filter(|service| belongs(service.as_ref(), key))
+    }
+
+    /// Until none of the pods of this Redis is one of these.
+    pub(crate) async fn gone(&self, key: &Key, uids: &[String]) {
+        let mut changed = self.pods_changed.subscribe();
+        let is_there = |pod: &Arc<Pod>| pod.uid().is_some_and(|uid| uids.contains(&uid));
+        while self.pods(key).iter().any(is_there) {
+            // The sender lives in this very struct.
+            let _ = changed.changed().await;
+        }
+    }
+}
+
+/// It is a part of this Redis.
+pub(crate) fn belongs<K: Resource>(object: &K, key: &Key) -> bool {
+    object.meta().namespace.as_deref() == Some(&key.namespace)
+        && object.labels().get(labels::INSTANCE) == Some(&key.name)
+}
+
+fn store<K>() -> (Store<K>, Writer<K>)
+where
+    K: Resource<DynamicType = ()> + Clone + 'static,
+{
+    let writer = Writer::<K>::new(());
+    (writer.as_reader(), writer)
+}
+
+/// A watch of what is ours of one kind.
+fn members_of<K>(
+    cluster: &Cluster,
+    scope: &Scope,
+    writer: Writer<K>,
+) -> impl Stream<Item = Result<Event<K>, watcher::Error>> + Send + 'static
+where
+    K: crate::access::Kind + Send + Sync + 'static,
+{
+    let api: Api<K> = match scope {
+        Scope::Cluster => Api::all(cluster.client()),
+        Scope::Namespace(namespace) => Api::namespaced(cluster.client(), namespace),
+    };
+    let ours = format!("{}={}", labels::MANAGED_BY, labels::MANAGER);
+    slim(watcher(api, watcher::Config::default().labels(&ours)), writer)
+}
+
+/// Tries again with growing pauses when it breaks off, and keeps no more than is read.
+fn slim<K>(
+    events: impl Stream<Item = Result<Event<K>, watcher::Error>> + Send + 'static,
+    writer: Writer<K>,
+) -> impl Stream<Item = Result<Event<K>, watcher::Error>> + Send + 'static
+where
+    K: Resource + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+    K::DynamicType: Hash + Eq + Clone + Send + Sync,
+{
+    events.default_backoff().modify(|object| object.meta_mut().managed_fields = None).reflect(writer)
+}
+
+fn spawn<K: Resource + Send + 'static>(
+    events: impl Stream<Item = Result<Event<K>, watcher::Error>> + Send + 'static,
+    news: tokio::sync::mpsc::Sender<News>,
+    told: impl Fn() + Send + 'static,
+) -> AbortOnDropHandle<()> {
+    AbortOnDropHandle::new(tokio::spawn(async move {
+        let mut events = std::pin::pin!(events);
+        while let Some(event) = events.next().await {
+            told();
+            match event {
+                Ok(Event::Apply(object) | Event::Delete(object) | Event::InitApply(object)) => {
+                    if let Some(key) = key_of(&object)
+                        && news.send(News::Members(key)).await.is_err()
+                    {
+                        return;
+                    }
+                }
+                Ok(Event::Init | Event::InitDone) => {}
+                Err(error) => warn!(%error, "a watch broke off and is begun anew"),
+            }
+        }
+    }))
+}
+
+/// Whose member it is.
+fn key_of<K: Resource>(object: &K) -> Option<Key> {
+    let name = object.labels().get(labels::INSTANCE)?.clone();
+    Some(Key { namespace: object.namespace()?, name })
+}
+
+async fn redises(
+    cluster: Cluster,
+    scope: Scope,
+    writer: Writer<DynamicObject>,
+    news: tokio::sync::mpsc::Sender<News>,
+) {
+    let resource = redis_resource();
+    let api: Api<DynamicObject> = match &scope {
+        Scope::Cluster => Api::all_with(cluster.client(), &resource),
+        Scope::Namespace(namespace) => Api::namespaced_with(cluster.client(), namespace, &resource),
+    };
+    let mut events = std::pin::pin!(slim(watcher(api, watcher::Config::default()), writer));
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(event) => {
+                if news.send(News::Redis(Box::new(event))).await.is_err() {
+                    return;
+                }
+            }
+            Err(error) => {
+                warn!(%error, "the watch of Redis broke off and is begun anew; is the CRD installed?");
+            }
+        }
+    }
+}

@@ -25,8 +25,13 @@ pub const FRESH: Duration = Duration::from_secs(2);
 /// first replica within milliseconds; lifting in between would open the door for no gain.
 pub const ALONE_FOR: Duration = Duration::from_millis(300);
 
-/// The part of `downAfter` that may pass without a majority before the fence is raised: 2 s of 5 s.
-const RAISE_AFTER_TENTHS: u32 = 4;
+/// The part of `downAfter` that may pass without a majority before the fence is raised. Who listens notices a link that
+/// swallows packets after three tenths ([`crate::watch`]): 2 s of 5 s together.
+const RAISE_AFTER_TENTHS: u32 = 1;
+
+/// `min-replicas-max-lag` while the fence is raised. A replica says each second how far it is, and Redis counts whole
+/// seconds: one in reach is never two behind. What was lost sooner is no longer counted sooner.
+const RAISED_LAG_S: u64 = 2;
 
 /// What the decision is made of.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -43,7 +48,7 @@ pub struct FenceView {
     pub max_lag: Duration,
     /// `sentinel.downAfter`.
     pub down_after: Duration,
-    /// When a Sentinel majority last answered (or when the agent began to listen).
+    /// When a Sentinel majority was last in reach and, for a master, named it (or when the agent began to listen).
     pub majority_heard: Moment,
     /// When a Sentinel majority last named this node in an answer that was asked for.
     pub majority_named_me: Option<Moment>,
@@ -85,9 +90,10 @@ pub fn fence(view: &FenceView) -> Fence {
         FenceState::Armed => 1,
         FenceState::Raised => view.nodes.saturating_sub(1),
     };
+    let lag = max_lag_s(view.max_lag, view.down_after);
     Fence {
         min_replicas_to_write: wanted.max(view.floor),
-        min_replicas_max_lag_s: max_lag_s(view.max_lag, view.down_after),
+        min_replicas_max_lag_s: if state == FenceState::Raised { lag.min(RAISED_LAG_S) } else { lag },
         state,
     }
 }
@@ -166,8 +172,8 @@ mod tests {
             ("alone, and confirmed before that", alone(400, Some(500)), 1, Armed),
             ("alone, and confirmed too long ago", alone(5000, Some(2000)), 1, Armed),
             ("alone for a moment only", alone(100, Some(50)), 1, Armed),
-            ("a majority silent for 1.9 s", unheard(1900), 1, Armed),
-            ("a majority silent for 2 s", unheard(2000), 2, Raised),
+            ("a majority out of reach for 0.4 s", unheard(400), 1, Armed),
+            ("a majority out of reach for 0.5 s", unheard(500), 2, Raised),
             (
                 "alone, confirmed, but now silent",
                 FenceView { majority_heard: ago(2500), ..alone(5000, Some(500)) },
@@ -181,6 +187,16 @@ mod tests {
             let fence = fence(&view);
             assert_eq!((fence.min_replicas_to_write, fence.state), (replicas, state), "{name}");
         }
+    }
+
+    #[test]
+    fn a_raised_fence_counts_out_a_lost_replica_sooner() {
+        let lag = |silent, max_lag| {
+            let view =
+                FenceView { majority_heard: ago(silent), max_lag: Duration::from_secs(max_lag), ..usual() };
+            fence(&view).min_replicas_max_lag_s
+        };
+        assert_eq!([lag(100, 10), lag(500, 10), lag(500, 1)], [3, 2, 1]);
     }
 
     #[test]
@@ -207,9 +223,9 @@ mod tests {
 
     #[test]
     fn the_next_change_is_announced() {
-        assert_eq!(fence_changes_at(&usual()), Some(Moment::ms(101_900)));
+        assert_eq!(fence_changes_at(&usual()), Some(Moment::ms(100_400)));
         let lifted =
-            FenceView { alone_since: Some(ago(5000)), majority_named_me: Some(ago(1500)), ..usual() };
-        assert_eq!(fence_changes_at(&lifted), Some(Moment::ms(100_500)));
+            FenceView { alone_since: Some(ago(5000)), majority_named_me: Some(ago(1700)), ..usual() };
+        assert_eq!(fence_changes_at(&lifted), Some(Moment::ms(100_300)));
     }
 }

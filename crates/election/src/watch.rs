@@ -62,6 +62,14 @@ const QUEUE: usize = 256;
 /// First and longest pause before the next try at a Sentinel that is out of reach.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
+/// The parts of `downAfter` after which a silent Sentinel is asked whether it is there, and may take to answer. A link
+/// that swallows packets says nothing by itself; with these two and the fence's own pause a master knows it well before
+/// anybody else may be elected. 1 s to answer: a Sentinel writes its vote to disk before it does anything else.
+const PING_AFTER_TENTHS: u32 = 1;
+const PONG_WITHIN_TENTHS: u32 = 2;
+/// `downAfter` may be long; `min-replicas-max-lag`, the other half of the fence, is not for that.
+const LONGEST: Duration = Duration::from_secs(5);
+
 /// Listens as long as it lives.
 #[derive(Debug)]
 pub struct Watch {
@@ -80,6 +88,7 @@ pub fn watch(config: &SentinelConfig, connector: &Connector) -> (Watch, mpsc::Re
     for entry in &config.sentinels {
         let listener = Listener {
             master_name: config.master_name.clone(),
+            heartbeat: heartbeat(Duration::from_millis(config.down_after_ms)),
             entry: entry.clone(),
             connector: connector.clone(),
             events: events.clone(),
@@ -89,8 +98,14 @@ pub fn watch(config: &SentinelConfig, connector: &Connector) -> (Watch, mpsc::Re
     (Watch { _listeners: listeners }, heard)
 }
 
+fn heartbeat(down_after: Duration) -> (Duration, Duration) {
+    let base = down_after.min(LONGEST);
+    (base * PING_AFTER_TENTHS / 10, base * PONG_WITHIN_TENTHS / 10)
+}
+
 struct Listener {
     master_name: String,
+    heartbeat: (Duration, Duration),
     entry: SentinelEntry,
     connector: Connector,
     events: mpsc::Sender<WatchEvent>,
@@ -126,7 +141,9 @@ impl Listener {
     }
 
     async fn begin(&self) -> Result<(Subscription, News), Error> {
-        let subscription = self.connector.connect(&self.entry.server).await?.subscribe(&CHANNELS).await?;
+        let connection = self.connector.connect(&self.entry.server).await?;
+        let (ping_after, pong_within) = self.heartbeat;
+        let subscription = connection.subscribe(&CHANNELS).await?.with_heartbeat(ping_after, pong_within);
         let mut asking = self.connector.connect(&self.entry.server).await?;
         let names = asking.sentinel_get_master_addr(&self.master_name).await?;
         let epoch = match names {

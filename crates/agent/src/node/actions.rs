@@ -103,16 +103,31 @@ impl Node {
     }
 
     async fn hold_fence(&mut self, server: &mut Server, watchman: &mut Watchman) {
-        let now = self.agent.clock.now();
-        if self.views.majority_in_reach() {
-            watchman.majority_heard = now;
+        if self.has_majority(watchman) {
+            watchman.majority_heard = self.agent.clock.now();
         }
         if watchman.alone_since.is_some() {
             self.confirm(watchman).await;
         }
-        let Some(sentinel) = self.agent.set.sentinel() else { return };
+        let Some(view) = self.fence_view(watchman) else { return };
+        let wanted = fence(&view);
+        if watchman.fence.as_ref() != Some(&wanted) || self.was_lifted_by_another(watchman, wanted) {
+            self.set_fence(server, watchman, wanted).await;
+        }
+    }
+
+    /// A master that comes back from behind a partition finds Sentinels that answer, before it knows whom they name:
+    /// its fence stays raised until a majority names it.
+    fn has_majority(&self, watchman: &Watchman) -> bool {
+        let leads = watchman.leads() && self.durable.is_bootstrapped();
+        self.views.majority_in_reach() && (!leads || self.views.named() == Some(&self.me.server))
+    }
+
+    /// What the fence is decided by; nothing in a set without Sentinels.
+    pub(super) fn fence_view(&self, watchman: &Watchman) -> Option<FenceView> {
+        let sentinel = self.agent.set.sentinel()?;
         let durability = &self.agent.set.durability;
-        let wanted = fence(&FenceView {
+        Some(FenceView {
             now: self.agent.clock.now(),
             nodes: u32::try_from(self.agent.set.nodes.len()).unwrap_or(u32::MAX),
             bootstrapped: self.durable.is_bootstrapped(),
@@ -122,10 +137,7 @@ impl Node {
             majority_heard: watchman.majority_heard,
             majority_named_me: watchman.confirmed,
             alone_since: watchman.alone_since,
-        });
-        if watchman.fence.as_ref() != Some(&wanted) || self.was_lifted_by_another(watchman, wanted) {
-            self.set_fence(server, watchman, wanted).await;
-        }
+        })
     }
 
     /// Who had this node elected lifts its fence until the first replica has attached, and may have died since.
@@ -173,7 +185,7 @@ impl Node {
     async fn confirm(&self, watchman: &mut Watchman) {
         let asked = self.agent.clock.now();
         let named = named_now(&self.context, FRESH).await;
-        if named.named() == Some(&self.me.server) {
+        if named.as_ref() == Some(&self.me.server) {
             watchman.confirmed = Some(asked);
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use redoubt_election::{Moment, NamedMaster, Rescue};
+use redoubt_election::{Moment, NamedMaster, Rescue, fence_changes_at};
 use redoubt_redis::Endpoint;
 use redoubt_wire::{
     failover::Cause,
@@ -186,6 +186,12 @@ impl Node {
         }
         if watchman.alone_since.is_some() {
             pause = pause.min(redoubt_election::ALONE_FOR);
+        }
+        // With a majority in reach the fence's clock starts again at each look.
+        if !self.views.majority_in_reach()
+            && let Some(at) = self.fence_view(watchman).and_then(|view| fence_changes_at(&view))
+        {
+            pause = pause.min(at.since(now).max(EAGER));
         }
         pause
     }

@@ -14,7 +14,7 @@ mod rescue;
 mod views;
 mod watch;
 
-pub use driver::{Context, NamedNow, change_master, look_at_master, named_now};
+pub use driver::{Context, change_master, look_at_master, named_now};
 pub use fence::{ALONE_FOR, FRESH, Fence, FenceState, FenceView, fence, fence_changes_at, max_lag_s};
 pub use moment::{Clock, Moment};
 pub use request::{Report, Request, Verdict};

@@ -10,47 +10,26 @@ use tokio::{net::TcpStream, time::timeout};
 use super::Context;
 use crate::NamedMaster;
 
-/// Whom each Sentinel named when it was asked.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct NamedNow {
-    /// Answers by the Sentinel's name; who did not answer is not in it.
-    pub answers: BTreeMap<String, Option<Endpoint>>,
-    /// Sentinels of the set.
-    pub known: usize,
-}
-
-impl NamedNow {
-    /// A majority answered.
-    #[must_use]
-    pub fn majority_answered(&self) -> bool {
-        self.answers.len() > self.known / 2
-    }
-
-    /// Whom a majority of all Sentinels names.
-    #[must_use]
-    pub fn named(&self) -> Option<&Endpoint> {
-        let count = |of: &Endpoint| self.answers.values().flatten().filter(|name| *name == of).count();
-        self.answers.values().flatten().find(|name| count(name) > self.known / 2)
-    }
-}
-
-/// Asks every Sentinel whom it names, all at once; who has not answered within this time is left out.
-pub async fn named_now(ctx: &Context, within: Duration) -> NamedNow {
-    let Some(config) = ctx.set.sentinel() else { return NamedNow::default() };
+/// Asks every Sentinel whom it names, all at once; done when a majority of all names the same, or after this time. One
+/// that is out of reach, and swallows what is sent to it, must not make the word of the others old.
+pub async fn named_now(ctx: &Context, within: Duration) -> Option<Endpoint> {
+    let config = ctx.set.sentinel()?;
     let connector = ctx.sentinels.with_deadline(within);
     let mut asking: FuturesUnordered<_> = config
         .sentinels
         .iter()
-        .map(|entry| async {
-            let named = named_by(&connector, &entry.server, &config.master_name).await;
-            named.ok().map(|named| (entry.name.clone(), named))
-        })
+        .map(|entry| named_by(&connector, &entry.server, &config.master_name))
         .collect();
-    let mut answers = BTreeMap::new();
+    let mut tally: BTreeMap<Endpoint, usize> = BTreeMap::new();
     while let Some(answer) = asking.next().await {
-        answers.extend(answer);
+        let Ok(Some(named)) = answer else { continue };
+        let count = tally.entry(named.clone()).or_default();
+        *count += 1;
+        if *count > config.sentinels.len() / 2 {
+            return Some(named);
+        }
     }
-    NamedNow { answers, known: config.sentinels.len() }
+    None
 }
 
 async fn named_by(

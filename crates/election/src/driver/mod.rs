@@ -5,7 +5,7 @@ mod carry;
 mod links;
 mod memory;
 
-pub use ask::{NamedNow, look_at_master, named_now};
+pub use ask::{look_at_master, named_now};
 
 use std::{fmt::Write as _, future::ready, sync::Arc, time::Duration};
 

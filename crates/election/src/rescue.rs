@@ -111,12 +111,26 @@ pub enum Action {
 /// What is out of order. As long as it stays the same the patience runs.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Trouble {
-    AbandonedVote { epoch: u64, by_sentinel: bool },
+    AbandonedVote(OpenVote),
     Gone,
     NamedFollows,
     NamedMe,
-    Unnamed { vote: Option<u64> },
+    Unnamed { vote: Option<OpenVote> },
     Astray,
+}
+
+/// A vote that no announcement followed yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct OpenVote {
+    epoch: u64,
+    by_sentinel: bool,
+}
+
+impl OpenVote {
+    /// How long whoever was voted for may take to announce.
+    fn patience(self) -> Duration {
+        if self.by_sentinel { SENTINEL_VOTE_AFTER } else { ABANDONED_AFTER }
+    }
 }
 
 /// Remembers since when something is out of order.
@@ -164,21 +178,23 @@ fn trouble(situation: &Situation<'_>) -> Option<Trouble> {
         return None;
     }
     let named = situation.views.named()?;
-    let vote = situation.views.open_vote();
+    let vote = situation.views.open_vote().map(|vote| OpenVote {
+        epoch: vote.epoch,
+        by_sentinel: situation.sentinel_ids.contains(&vote.leader),
+    });
     if named == situation.me {
         let misplaced = matches!(situation.mine, Mine::Follows { .. }) && situation.may_lead;
         return misplaced.then_some(Trouble::NamedMe);
     }
     if *situation.named == NamedMaster::Leads {
         return match situation.mine {
-            Mine::Leads => Some(Trouble::Unnamed { vote: vote.map(|vote| vote.epoch) }),
+            Mine::Leads => Some(Trouble::Unnamed { vote }),
             Mine::Follows { named: false } => Some(Trouble::Astray),
             Mine::Follows { named: true } | Mine::Down => None,
         };
     }
     if let Some(vote) = vote.filter(|_| *situation.named != NamedMaster::Unknown) {
-        let by_sentinel = situation.sentinel_ids.contains(&vote.leader);
-        return Some(Trouble::AbandonedVote { epoch: vote.epoch, by_sentinel });
+        return Some(Trouble::AbandonedVote(vote));
     }
     match situation.named {
         NamedMaster::Gone => Some(Trouble::Gone),
@@ -190,7 +206,7 @@ fn trouble(situation: &Situation<'_>) -> Option<Trouble> {
 /// A vote counts from when it was heard; everything else from when it was first seen here.
 fn since(trouble: &Trouble, situation: &Situation<'_>, now: Moment) -> Moment {
     match trouble {
-        Trouble::AbandonedVote { .. } | Trouble::Unnamed { vote: Some(_) } => {
+        Trouble::AbandonedVote(_) | Trouble::Unnamed { vote: Some(_) } => {
             situation.views.open_vote().map_or(now, |vote| vote.heard)
         }
         _ => now,
@@ -199,8 +215,8 @@ fn since(trouble: &Trouble, situation: &Situation<'_>, now: Moment) -> Moment {
 
 fn patience(trouble: &Trouble, random: u64) -> Duration {
     let least = match trouble {
-        Trouble::AbandonedVote { by_sentinel: true, .. } => SENTINEL_VOTE_AFTER,
-        Trouble::AbandonedVote { .. } | Trouble::Unnamed { vote: Some(_) } => ABANDONED_AFTER,
+        // Also of the node it chose: Sentinel promotes up to 1 s before it announces, and the old master may still answer.
+        Trouble::AbandonedVote(vote) | Trouble::Unnamed { vote: Some(vote) } => vote.patience(),
         Trouble::Gone => GONE_AFTER,
         // Its own agent comes first; the others would only stand in its way.
         Trouble::NamedFollows => 2 * MISPLACED_AFTER,
@@ -216,7 +232,7 @@ fn action(trouble: &Trouble, situation: &Situation<'_>) -> Option<Action> {
     let named = situation.views.named()?.clone();
     let candidate = |why: &str| Some(Action::BeCandidate { replaces: named.clone(), why: why.to_owned() });
     match trouble {
-        Trouble::AbandonedVote { epoch, .. } => candidate(&format!(
+        Trouble::AbandonedVote(OpenVote { epoch, .. }) => candidate(&format!(
             "nobody was announced after the vote in epoch {epoch}, and {named} does not lead"
         )),
         Trouble::Gone => {
@@ -356,6 +372,8 @@ mod tests {
         assert_eq!(does(&views(), Mine::Leads, &leads, 1), Some((follow.clone(), Duration::ZERO)));
         // Freshly promoted, it may be announced any moment.
         assert_eq!(does(&voted("agent"), Mine::Leads, &leads, 1), Some((follow.clone(), ABANDONED_AFTER)));
+        let chosen_by_sentinel = does(&voted("sentinel"), Mine::Leads, &leads, 1);
+        assert_eq!(chosen_by_sentinel, Some((follow.clone(), SENTINEL_VOTE_AFTER)));
         let stray = Mine::Follows { named: false };
         assert_eq!(does(&views(), stray, &leads, 1), Some((follow, ASTRAY_AFTER)));
     }

@@ -77,6 +77,7 @@ pub(crate) async fn run(agent: Agent) -> Result<(), Fault> {
         let (role, started) = if let Some(server) = inherited.take() {
             (Role { joined: node.durable.is_joined(), ..Role::default() }, Ok(server))
         } else {
+            node.keep_data_folder();
             let Some(role) = node.enter().await else { return Ok(()) };
             let started = node.start(&role).await;
             (role, started)
@@ -125,6 +126,14 @@ impl Node {
             self.agent.set.sentinel().map(|config| watch(config, &self.agent.sentinels));
         self.views.retain(&sentinel_names(&self.agent.set));
         self.context = self.context.with_set(Arc::clone(&self.agent.set));
+    }
+
+    /// A folder that was removed under the server is made again: the node comes back without data, and the boot rules
+    /// have it copy what the others have. What keeps it from being made is told by whoever needs it next.
+    fn keep_data_folder(&self) {
+        if let Err(error) = std::fs::create_dir_all(&self.agent.args.data) {
+            tracing::warn!(path = %self.agent.args.data.display(), %error, "the data folder cannot be made");
+        }
     }
 
     fn set_phase(&self, phase: Phase) {

@@ -20,7 +20,7 @@ up: servers ## Builds, starts examples/cart.yaml and shows it; Ctrl-C stops it
 	@$(TARGET)/release/redoubt up -f examples/cart.yaml
 
 .PHONY: test
-test: servers clients ## Runs every test
+test: servers clients walls ## Runs every test
 	cargo test --workspace --locked --no-fail-fast
 	@echo "left out: the tests that need Kubernetes; make test-kubernetes runs them" >&2
 
@@ -35,8 +35,8 @@ test-versions: servers ## Runs the core of the tests on Redis 6.2 and 8.0, Valke
 	done <$(TARGET)/servers.tsv; \
 	[ -z "$$failed" ] || { echo "failed on:$$failed" >&2; exit 1; }
 
-# What has to hold on every server: data, deaths, hand-over, outage.
-CORE := $(addprefix promises::,data death handover outage)
+# What has to hold on every server: data, deaths, hand-over, an empty master.
+CORE := $(addprefix promises::,data death handover in_a_row::a_pure_cache)
 
 # Programs of a lab that come from Debian. Their services are not wanted: a lab starts its own.
 LAB_PROGRAMS := cc busybox conntrack containerd etcd ip iptables mkfs.xfs redis-cli redis-server runc /usr/lib/cni/ptp
@@ -109,6 +109,11 @@ generate: ## Writes the files made from the types: schema and field reference
 .PHONY: servers
 servers: compiler
 	@.ci/install redis-server redis-sentinel redis-cli
+
+# Packet filters, for the tests that cut members off from each other. Those take root, and say so where it is missing.
+.PHONY: walls
+walls:
+	@.ci/install nft
 
 # redis-py and ioredis, for the tests that ride with them.
 .PHONY: clients

@@ -43,10 +43,15 @@ impl Lab {
         names(&self.status(name)["sentinels"])
     }
 
-    /// Waits until the set is Ready, one node leads, all others follow it in sync, and every Sentinel names it.
+    /// Waits until the set is Ready, one node leads, all others follow it in sync, and every Sentinel names it, in one
+    /// epoch and with nobody on its lists who is not there. None of them was ever reset.
     #[track_caller]
     pub(crate) fn whole(&self, name: &str) -> Value {
-        self.until(name, "it is whole", is_whole)
+        let status = self.until(name, "it is whole", is_whole);
+        for sentinel in names(&status["sentinels"]) {
+            assert!(!self.log(name, &sentinel).contains("+reset-master"), "{sentinel} was reset");
+        }
+        status
     }
 
     /// Waits until this is so of the status; fails with the status as it was last.
@@ -131,6 +136,24 @@ impl Lab {
         pid(&note["process"]["pid"]).expect("an agent that runs")
     }
 
+    /// What the agents of the nodes noticed of masters that come and go: for the message of a failure.
+    pub(crate) fn history(&self, name: &str) -> String {
+        const NEWS: [&str; 7] = [
+            "MasterChanged",
+            "MasterDeposed",
+            "MasterRestored",
+            "Rescue",
+            "ServerEnded",
+            "ServerHangs",
+            "Fence",
+        ];
+        let logs: Vec<String> = self.nodes(name).iter().map(|node| self.log(name, node)).collect();
+        let tells = |line: &&str| NEWS.iter().any(|news| line.contains(&format!("\"reason\":\"{news}")));
+        let mut lines: Vec<&str> = logs.iter().flat_map(|log| log.lines().filter(tells)).collect();
+        lines.sort_unstable();
+        lines.join("\n")
+    }
+
     /// What a member's agent said.
     pub(crate) fn log(&self, name: &str, member: &str) -> String {
         let log = self.state().join("redis").join(name).join("nodes").join(member).join("agent.log");
@@ -167,13 +190,19 @@ fn is_whole(status: &Value) -> bool {
     let Some(master) = status["master"].as_str() else { return false };
     let address = status["nodes"].as_array().unwrap().iter().find(|node| node["name"] == master);
     let Some(address) = address.map(|node| &node["address"]) else { return false };
+    let first = sentinels.values().next().map(|sentinel| &sentinel["epoch"]);
     is(status, "Ready")
         && nodes.iter().all(|(name, node)| match node["role"].as_str() {
             Some("master") => name == master,
             Some("replica") => node["link"] == "up" && node["follows"] == *address,
             _ => false,
         })
-        && sentinels.values().all(|sentinel| sentinel["master"] == *address)
+        && sentinels.values().all(|sentinel| {
+            sentinel["master"] == *address
+                && Some(&sentinel["epoch"]) == first
+                && sentinel["knownSentinels"] == sentinels.len() - 1
+                && sentinel["knownReplicas"] == nodes.len() - 1
+        })
 }
 
 fn names(members: &Value) -> Vec<String> {

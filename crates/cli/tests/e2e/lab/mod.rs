@@ -2,8 +2,11 @@
 
 mod members;
 mod processes;
+mod sight;
 mod slots;
 mod wait;
+mod wall;
+mod writer;
 
 use std::{
     ffi::OsStr,
@@ -17,7 +20,10 @@ use tempfile::TempDir;
 
 pub(crate) use self::{
     members::{gone, is, kill},
+    sight::Sight,
     wait::wait_for,
+    wall::{Wall, why_no_wall},
+    writer::Writer,
 };
 use self::{processes::Marked, slots::Slot};
 
@@ -25,8 +31,11 @@ use self::{processes::Marked, slots::Slot};
 ///
 /// Dropped, also by a failing test, it ends every process that was started from it, however deep.
 pub(crate) struct Lab {
-    dir: TempDir,
+    // Fields are dropped in this order: the processes first, that they write nothing behind us.
     marked: Marked,
+    dir: TempDir,
+    /// Each member speaks from its own address.
+    apart: bool,
     // Given free after the processes are gone.
     _slot: Option<Slot>,
 }
@@ -42,7 +51,7 @@ pub(crate) struct Said {
 impl Lab {
     /// For tests that start no server.
     pub(crate) fn light() -> Self {
-        Self { dir: tempfile::tempdir().unwrap(), marked: Marked::new(), _slot: None }
+        Self { marked: Marked::new(), dir: tempfile::tempdir().unwrap(), apart: false, _slot: None }
     }
 
     /// For tests that start servers: waits for a place among them.
@@ -53,6 +62,11 @@ impl Lab {
     /// For tests that measure: no other heavy test runs meanwhile.
     pub(crate) fn alone() -> Self {
         Self { _slot: Some(Slot::all()), ..Self::light() }
+    }
+
+    /// Heavy, with members that a [`Wall`] can keep from each other.
+    pub(crate) fn apart() -> Self {
+        Self { apart: true, ..Self::heavy() }
     }
 
     /// The folder.
@@ -101,6 +115,9 @@ impl Lab {
             .env("REDOUBT_STATE_DIR", self.state())
             .env("NO_COLOR", "1")
             .env_remove("REDOUBT_LOG");
+        if self.apart {
+            command.env("LD_PRELOAD", wall::own_address());
+        }
         self.marked.mark(&mut command);
         command
     }

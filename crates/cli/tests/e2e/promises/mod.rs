@@ -1,14 +1,29 @@
 //! What is promised to users, each kept on real servers.
 
 mod beginning;
+mod comeback;
 mod config;
 mod data;
 mod death;
+mod disks;
 mod drills;
 mod handover;
+mod in_a_row;
 mod many;
-mod outage;
 mod pace;
+mod partition;
 mod recovery;
 mod scaling;
 mod surroundings;
+mod two_at_once;
+
+use rustix::process::Pid;
+
+use crate::lab::Lab;
+
+/// The engine's process.
+#[track_caller]
+pub(crate) fn engine(lab: &Lab) -> Pid {
+    let pid = lab.status("cart")["engine"]["pid"].as_i64().expect("an engine that runs");
+    Pid::from_raw(i32::try_from(pid).unwrap()).unwrap()
+}

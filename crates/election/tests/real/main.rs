@@ -16,5 +16,6 @@ mod corners;
 mod crash;
 mod hand_over;
 mod harness;
+mod rows;
 mod single;
 mod writers;

@@ -89,7 +89,7 @@ pub(crate) fn own_address() -> PathBuf {
             .args([new.as_os_str(), source.as_ref()])
             .arg("-ldl")
             .status();
-        assert!(built.unwrap().success(), "{compiler:?} does not build {source}");
+        assert!(built.unwrap().success(), "{} does not build {source}", compiler.display());
         fs::rename(&new, &library).unwrap();
         library
     };

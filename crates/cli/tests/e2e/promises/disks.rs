@@ -137,7 +137,7 @@ fn a_full_disk(of_master: bool) {
     disk.fill();
     let full = Instant::now();
     lab.until("cart", "the status tells of the disk", |status| status.to_string().contains("No space left"));
-    println!("told after {:?}", full.elapsed());
+    eprintln!("told after {:?}", full.elapsed());
     // Somebody whose disk has room takes writes.
     writer.more(200);
     disk.make_room();
@@ -145,7 +145,7 @@ fn a_full_disk(of_master: bool) {
     lab.whole("cart");
     writer.more(50);
     let account = writer.finish();
-    println!(
+    eprintln!(
         "of_master {of_master}: gap {:?}, whole {:?} after there was room",
         account.gap(),
         room.elapsed()

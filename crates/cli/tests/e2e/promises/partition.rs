@@ -46,7 +46,8 @@ fn a_master_cut_off_with(side: &Side) {
     let (sight, old) = (lab.sight("cart"), lab.master("cart"));
     let (replicas, sentinels) = (lab.replicas("cart"), lab.sentinels("cart"));
     let hosts = |members: &[String]| members.iter().map(|member| sight.host(member)).collect::<Vec<_>>();
-    let here = [&[old.clone()], &replicas[..side.replicas], &sentinels[..side.sentinels]].concat();
+    let here =
+        [std::slice::from_ref(&old), &replicas[..side.replicas], &sentinels[..side.sentinels]].concat();
     let there = [&replicas[side.replicas..], &sentinels[side.sentinels..]].concat();
     let limit = fence_closes(&sight, &old);
 
@@ -76,7 +77,7 @@ fn a_master_cut_off_with(side: &Side) {
     assert!(others.contains(&master), "{master} leads:\n{}", lab.history("cart"));
     let (stayed, went) = (stays.finish(), goes.finish());
     let last = stayed.last();
-    println!(
+    eprintln!(
         "with {} replicas and {} Sentinels: last write {:?} after the cut ({} since it), another led after {:?}, took \
          writes after {:?}; {} written after the return; whole {:?} after it",
         side.replicas,

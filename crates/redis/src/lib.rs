@@ -1,5 +1,6 @@
 //! What we know of Redis: connections, and typed views of what servers and Sentinels answer.
 
+pub mod cluster;
 pub mod codec;
 mod commands;
 pub mod conf;

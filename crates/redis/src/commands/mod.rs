@@ -1,5 +1,6 @@
 //! The commands we use, one method each.
 
+mod cluster;
 mod config;
 mod sentinel;
 mod server;

@@ -1,0 +1,190 @@
+//! Sets of slots.
+
+use std::fmt;
+
+use crate::value::Mismatch;
+
+/// A cluster has so many slots.
+pub const SLOTS: u16 = 16384;
+
+const WORDS: usize = SLOTS as usize / 64;
+
+/// Any of the 16384 slots. Written as CLUSTER NODES writes them: `0-5460,9000`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SlotSet([u64; WORDS]);
+
+impl Default for SlotSet {
+    fn default() -> Self {
+        Self([0; WORDS])
+    }
+}
+
+impl SlotSet {
+    /// Every slot.
+    #[must_use]
+    pub fn all() -> Self {
+        Self([u64::MAX; WORDS])
+    }
+
+    /// Adds a slot; whether it was new. Numbers that are no slot are not.
+    pub fn insert(&mut self, slot: u16) -> bool {
+        let Some((word, bit)) = self.place(slot) else { return false };
+        let new = self.0[word] & bit == 0;
+        self.0[word] |= bit;
+        new
+    }
+
+    /// Takes a slot away; whether it was there.
+    pub fn remove(&mut self, slot: u16) -> bool {
+        let Some((word, bit)) = self.place(slot) else { return false };
+        let was = self.0[word] & bit != 0;
+        self.0[word] &= !bit;
+        was
+    }
+
+    /// It is in here.
+    #[must_use]
+    pub fn contains(&self, slot: u16) -> bool {
+        self.place(slot).is_some_and(|(word, bit)| self.0[word] & bit != 0)
+    }
+
+    /// How many.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.iter().map(|word| word.count_ones() as usize).sum()
+    }
+
+    /// None.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.iter().all(|word| *word == 0)
+    }
+
+    /// From the lowest.
+    #[must_use = "iterators do nothing unless used"]
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = u16> + '_ {
+        (0..SLOTS).filter(|slot| self.contains(*slot))
+    }
+
+    /// What is in here but not in the other.
+    #[must_use]
+    pub fn without(&self, other: &Self) -> Self {
+        let mut rest = self.clone();
+        for (word, taken) in rest.0.iter_mut().zip(other.0) {
+            *word &= !taken;
+        }
+        rest
+    }
+
+    /// First and last slot of each unbroken run.
+    #[must_use]
+    pub fn ranges(&self) -> Vec<(u16, u16)> {
+        let mut ranges: Vec<(u16, u16)> = Vec::new();
+        for slot in self.iter() {
+            match ranges.last_mut() {
+                Some((_, last)) if *last + 1 == slot => *last = slot,
+                _ => ranges.push((slot, slot)),
+            }
+        }
+        ranges
+    }
+
+    /// Reads `7` or `7-9` and adds it.
+    pub fn insert_range(&mut self, text: &str) -> Result<(), Mismatch> {
+        let fault = || Mismatch::new("a slot or a range of slots", format!("{text:?}"));
+        let (first, last) = text.split_once('-').unwrap_or((text, text));
+        let number = |text: &str| text.parse::<u16>().ok().filter(|slot| *slot < SLOTS);
+        let (first, last) = number(first).zip(number(last)).ok_or_else(fault)?;
+        if first > last {
+            return Err(fault());
+        }
+        (first..=last).for_each(|slot| {
+            self.insert(slot);
+        });
+        Ok(())
+    }
+
+    #[expect(clippy::unused_self, reason = "reads as a question to the set")]
+    fn place(&self, slot: u16) -> Option<(usize, u64)> {
+        (slot < SLOTS).then(|| (usize::from(slot / 64), 1 << (slot % 64)))
+    }
+}
+
+impl FromIterator<u16> for SlotSet {
+    fn from_iter<T: IntoIterator<Item = u16>>(slots: T) -> Self {
+        let mut set = Self::default();
+        set.extend(slots);
+        set
+    }
+}
+
+impl Extend<u16> for SlotSet {
+    fn extend<T: IntoIterator<Item = u16>>(&mut self, slots: T) {
+        for slot in slots {
+            self.insert(slot);
+        }
+    }
+}
+
+impl fmt::Display for SlotSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        SlotRanges(&self.ranges()).fmt(f)
+    }
+}
+
+impl fmt::Debug for SlotSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{{{self}}}")
+    }
+}
+
+/// Ranges as people read them.
+#[derive(Debug)]
+pub struct SlotRanges<'a>(pub &'a [(u16, u16)]);
+
+impl fmt::Display for SlotRanges<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (first, last)) in self.0.iter().enumerate() {
+            let comma = if index > 0 { "," } else { "" };
+            if first == last {
+                write!(f, "{comma}{first}")?;
+            } else {
+                write!(f, "{comma}{first}-{last}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::{collection::btree_set, prelude::*};
+
+    use super::*;
+
+    #[test]
+    fn what_is_no_slot_is_refused() {
+        let mut set = SlotSet::default();
+        for text in ["", "-", "16384", "5-4", "1-", "x", "1-16384", "-1"] {
+            assert!(set.insert_range(text).is_err(), "{text}");
+        }
+        assert!(!set.insert(SLOTS) && !set.contains(SLOTS) && set.is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn a_set_is_what_its_text_says(slots in btree_set(0..SLOTS, 0..200), others in btree_set(0..SLOTS, 0..200)) {
+            let (set, other): (SlotSet, SlotSet) = (slots.iter().copied().collect(), others.iter().copied().collect());
+            let mut read = SlotSet::default();
+            for range in set.to_string().split(',').filter(|range| !range.is_empty()) {
+                read.insert_range(range).unwrap();
+            }
+            prop_assert_eq!(&read, &set);
+            prop_assert_eq!(set.len(), slots.len());
+            let rest: BTreeSet<u16> = set.without(&other).iter().collect();
+            prop_assert_eq!(rest, &slots - &others);
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Both ends of a pair: opens, lists and closes many slots with few round trips.
+//!
+//! The order is that of the cluster specification: IMPORTING at the target before MIGRATING at the source, so that nobody
+//! is sent to a node that refuses; NODE at the target before the source, so that the slot always has an owner.
+
+use futures::future::join_all;
+use redoubt_redis::{Connection, Error, Value, cluster::NodeId};
+
+use super::window::{Key, LISTED_KEYS, Work};
+
+/// Sent to a master that has become a replica since it gave away its last slot (cluster-allow-replica-migration).
+const ONLY_MASTERS: &str = "only with masters";
+
+/// The connections that change slots.
+#[derive(Debug)]
+pub(super) struct Ends {
+    pub(super) source: Connection,
+    pub(super) target: Connection,
+    /// Masters that are told where a slot went; they would hear of it from the bus as well.
+    pub(super) others: Vec<Connection>,
+    pub(super) source_id: NodeId,
+    pub(super) target_id: NodeId,
+}
+
+/// What became of the work.
+#[derive(Debug, Default)]
+pub(super) struct Done {
+    /// Slots with keys left at the source.
+    pub(super) listed: Vec<(u16, Vec<Key>)>,
+    /// Slots that belong to the target now.
+    pub(super) closed: Vec<u16>,
+}
+
+/// A slot at which it failed, and why.
+#[derive(Debug)]
+pub(super) struct Fault {
+    pub(super) slot: u16,
+    pub(super) error: Error,
+    /// Some slots may have changed their owner at one end only.
+    pub(super) while_closing: bool,
+}
+
+impl Fault {
+    pub(super) fn at(slot: u16, error: Error) -> Self {
+        Self { slot, error, while_closing: false }
+    }
+}
+
+impl Ends {
+    /// Does it all. A fault leaves slots open, which a later run finishes.
+    pub(super) async fn perform(&mut self, work: Work) -> Result<Done, Fault> {
+        self.open(&work.open).await?;
+        let mut done = Done::default();
+        let slots: Vec<u16> = work.open.into_iter().chain(work.list).collect();
+        for (slot, names) in slots.iter().zip(self.list(&slots).await?) {
+            if names.is_empty() {
+                done.closed.push(*slot);
+            } else {
+                done.listed.push((*slot, names));
+            }
+        }
+        self.measure(&mut done.listed).await?;
+        match self.close(&done.closed).await {
+            Ok(()) => Ok(done),
+            Err(fault) => Err(Fault { while_closing: true, ..fault }),
+        }
+    }
+
+    async fn open(&mut self, slots: &[u16]) -> Result<(), Fault> {
+        let (source, target) = (self.source_id.clone(), self.target_id.clone());
+        let replies = setslot(&mut self.target, slots, &["IMPORTING", source.as_str()]).await?;
+        all_ok(slots, replies)?;
+        let replies = setslot(&mut self.source, slots, &["MIGRATING", target.as_str()]).await?;
+        all_ok(slots, replies)
+    }
+
+    async fn list(&mut self, slots: &[u16]) -> Result<Vec<Vec<Key>>, Fault> {
+        let count = LISTED_KEYS.to_string();
+        let words =
+            |slot: &u16| ["CLUSTER", "GETKEYSINSLOT", &slot.to_string(), &count].map(str::to_owned).to_vec();
+        let commands: Vec<Vec<String>> = slots.iter().map(words).collect();
+        let replies = pipeline(&mut self.source, slots.first(), &commands).await?;
+        let mut lists = Vec::with_capacity(slots.len());
+        for (slot, reply) in slots.iter().zip(replies) {
+            let keys = reply.map_err(|error| Fault::at(*slot, error))?;
+            let keys = keys.into_array().unwrap_or_default();
+            let key = |name: Value| Some(Key { name: name.as_bytes().ok()?.to_vec(), bytes: 0 });
+            lists.push(keys.into_iter().filter_map(key).collect());
+        }
+        Ok(lists)
+    }
+
+    /// Fills in what the keys weigh. One that is gone meanwhile weighs nothing.
+    async fn measure(&mut self, listed: &mut [(u16, Vec<Key>)]) -> Result<(), Fault> {
+        let keys = || listed.iter().flat_map(|(_, keys)| keys);
+        let commands: Vec<Vec<&[u8]>> =
+            keys().map(|key| vec![b"MEMORY".as_slice(), b"USAGE", &key.name]).collect();
+        let replies = pipeline(&mut self.source, listed.first().map(|(slot, _)| slot), &commands).await?;
+        let weights: Vec<u64> = replies
+            .into_iter()
+            .map(|reply| reply.ok().and_then(|bytes| bytes.as_u64().ok()).unwrap_or(0))
+            .collect();
+        for (key, bytes) in listed.iter_mut().flat_map(|(_, keys)| keys).zip(weights) {
+            key.bytes = bytes;
+        }
+        Ok(())
+    }
+
+    async fn close(&mut self, slots: &[u16]) -> Result<(), Fault> {
+        let target = self.target_id.clone();
+        let words = ["NODE", target.as_str()];
+        all_ok(slots, setslot(&mut self.target, slots, &words).await?)?;
+        let told = join_all(self.others.iter_mut().map(|other| setslot(other, slots, &words)));
+        let (replies, told) = futures::join!(setslot(&mut self.source, slots, &words), told);
+        // Who could not be told hears it on the bus; a connection that failed is not used again.
+        let well: Vec<bool> = told.iter().map(Result::is_ok).collect();
+        let mut well = well.into_iter();
+        self.others.retain(|_| well.next().unwrap_or(false));
+        for (slot, reply) in slots.iter().zip(replies?) {
+            match reply {
+                Err(Error::Server { message, .. }) if message.contains(ONLY_MASTERS) => {}
+                Err(error) => return Err(Fault::at(*slot, error)),
+                Ok(_) => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `CLUSTER SETSLOT slot …` for each slot.
+async fn setslot(
+    connection: &mut Connection,
+    slots: &[u16],
+    words: &[&str],
+) -> Result<Vec<Result<Value, Error>>, Fault> {
+    let command = |slot: &u16| {
+        let head = ["CLUSTER", "SETSLOT", &slot.to_string()].map(str::to_owned);
+        head.into_iter().chain(words.iter().map(|word| (*word).to_owned())).collect::<Vec<String>>()
+    };
+    let commands: Vec<_> = slots.iter().map(command).collect();
+    pipeline(connection, slots.first(), &commands).await
+}
+
+async fn pipeline<A: AsRef<[u8]>>(
+    connection: &mut Connection,
+    first: Option<&u16>,
+    commands: &[Vec<A>],
+) -> Result<Vec<Result<Value, Error>>, Fault> {
+    let Some(slot) = first.filter(|_| !commands.is_empty()) else { return Ok(Vec::new()) };
+    connection.pipeline(commands).await.map_err(|error| Fault::at(*slot, error))
+}
+
+fn all_ok(slots: &[u16], replies: Vec<Result<Value, Error>>) -> Result<(), Fault> {
+    for (slot, reply) in slots.iter().zip(replies) {
+        reply.map_err(|error| Fault::at(*slot, error))?;
+    }
+    Ok(())
+}

@@ -61,10 +61,12 @@ fn every_kind_of_client_rides_through_the_death_of_the_master() {
 }
 
 #[test]
-fn a_master_that_hangs_is_replaced() {
+fn a_master_that_hangs_or_dies_with_its_agent_is_replaced() {
     let lab = cart();
-    let result = kill_drill(&lab, "freeze-master", "sentinel");
-    assert_ne!(result["master_before"], result["master_after"], "{result:#}");
+    for (scenario, client) in [("freeze-master", "sentinel"), ("kill-agent", "error-only")] {
+        let result = kill_drill(&lab, scenario, client);
+        assert_ne!(result["master_before"], result["master_after"], "{result:#}");
+    }
 }
 
 #[test]
@@ -84,7 +86,6 @@ fn a_restart_of_everything_loses_nothing() {
     lab.up(&redis("cart", "  persistence: {aof: {fsync: always}}\n"));
     lab.whole("cart");
     drill(&lab, "restart-all", "sentinel");
-    kill_drill(&lab, "kill-agent", "error-only");
 }
 
 #[test]

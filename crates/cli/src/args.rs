@@ -5,10 +5,15 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod agent;
+mod cluster;
 mod drill;
 mod operator;
 
 pub(crate) use self::agent::AgentCommand;
+pub(crate) use self::cluster::{
+    AddArgs, CallArgs, ClusterCommand, ConsentArgs, CreateArgs, DelArgs, FixArgs, LoginArgs, LookArgs,
+    RebalanceArgs, ReshardArgs, SeedArgs,
+};
 pub(crate) use self::drill::DrillArgs;
 pub(crate) use self::operator::{ManifestsArgs, OperatorArgs};
 
@@ -62,6 +67,12 @@ pub(crate) enum Command {
     /// Break something on purpose while writing, and account for every write
     #[command(after_help = example("redoubt drill cart kill-master"))]
     Drill(DrillArgs),
+    /// Look after any Redis Cluster: create, check, move slots, repair
+    #[command(after_help = example("redoubt cluster rebalance --addr 10.0.0.1:6379 --use-empty-masters --dry-run"))]
+    Cluster {
+        #[command(subcommand)]
+        command: ClusterCommand,
+    },
     /// Check files and say all that is wrong with them
     #[command(after_help = example("redoubt validate -f examples/cart.yaml"))]
     Validate(ValidateArgs),

@@ -38,6 +38,7 @@ fn main() -> ExitCode {
         Command::Cli(args) => commands::redis_cli::run(&args),
         Command::Logs(args) => commands::logs::run(&args),
         Command::Drill(args) => commands::drill::run(&args),
+        Command::Cluster { command } => commands::cluster::run(&command),
         Command::Validate(args) => commands::validate::run(&args),
         Command::Operator(args) => commands::operator::run(args),
         Command::Crds => commands::operator::crds(),

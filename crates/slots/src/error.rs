@@ -84,17 +84,17 @@ impl SlotsError {
     pub fn next(&self) -> String {
         match self {
             Self::Redis(Error::Auth { .. }) => "check the user and the password".to_owned(),
-            Self::Redis(_) | Self::Waited { .. } => "look at its nodes, then run this again".to_owned(),
+            Self::Redis(_) | Self::Waited { .. } => "see `redoubt cluster check`, then run this again".to_owned(),
             Self::NoCluster { .. } => "name a node that runs with `cluster-enabled yes`".to_owned(),
-            Self::NoPassword { .. } => "give the password of this server".to_owned(),
-            Self::Refused(_) => "nothing was changed".to_owned(),
-            Self::Unhealthy(_) => "nothing was changed; a repair may help".to_owned(),
-            Self::Busy { .. } => "wait until it has ended; nothing was changed".to_owned(),
-            Self::NoRoom { .. } => {
-                "raise maxmemory there, or move fewer slots; nothing was changed".to_owned()
+            Self::NoPassword { .. } => {
+                "put it into the environment variable REDOUBT_CLUSTER_PASSWORD, or run this on a terminal to be asked".to_owned()
             }
+            Self::Refused(_) => "nothing was changed; `redoubt cluster nodes` shows what there is".to_owned(),
+            Self::Unhealthy(_) => "`redoubt cluster fix` repairs what can be repaired; nothing was changed".to_owned(),
+            Self::Busy { .. } => "wait until it has ended; nothing was changed".to_owned(),
+            Self::NoRoom { .. } => "raise maxmemory there, or move fewer slots; nothing was changed".to_owned(),
             Self::Move { .. } => {
-                "both nodes keep their keys; once the cause is gone, run this or a repair again".to_owned()
+                "both nodes keep their keys; once the cause is gone, run this or `redoubt cluster fix` again".to_owned()
             }
         }
     }

@@ -35,9 +35,10 @@ pub async fn add(
 pub async fn remove(access: &Access, cluster: &Cluster, node: &Node) -> Result<(), SlotsError> {
     if !node.slots.is_empty() {
         return Err(SlotsError::Refused(format!(
-            "{} owns {} slots; move them away first",
+            "{} owns {} slots; move them away first: `redoubt cluster rebalance --weight {}=0`",
             node.endpoint,
-            node.slots.len()
+            node.slots.len(),
+            node.endpoint
         )));
     }
     let rest: Vec<&Node> = cluster.nodes.iter().filter(|other| other.id != node.id).collect();

@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod clients;
+mod cluster;
 mod lab;
 mod promises;
 mod words;

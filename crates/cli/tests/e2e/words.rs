@@ -3,7 +3,7 @@
 use crate::lab::Lab;
 
 /// The commands people see.
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 15] = [
     "up",
     "down",
     "apply",
@@ -14,6 +14,7 @@ const COMMANDS: [&str; 14] = [
     "cli",
     "logs",
     "drill",
+    "cluster",
     "validate",
     "schema",
     "version",
@@ -29,6 +30,18 @@ fn every_command_explains_itself_with_an_example_and_the_exit_codes() {
             help.contains(&format!("Example:\n  redoubt {command}")) || help.contains("redoubt connection"),
             "{help}"
         );
+        assert!(help.contains("Exit codes:"), "{help}");
+    }
+}
+
+#[test]
+fn every_cluster_command_explains_itself_with_an_example_and_the_exit_codes() {
+    let lab = Lab::light();
+    for command in
+        ["create", "check", "info", "nodes", "reshard", "rebalance", "fix", "add-node", "del-node", "call"]
+    {
+        let help = lab.run(["cluster", command, "--help"]).ok().out;
+        assert!(help.contains(&format!("Example:\n  redoubt cluster {command}")), "{help}");
         assert!(help.contains("Exit codes:"), "{help}");
     }
 }

@@ -129,7 +129,7 @@ async fn fetch(
                 target: target.endpoint.clone(),
                 why: match &error {
                     Error::Server { message, .. } if message.contains("BUSYKEY") => format!(
-                        "both hold a copy of a key, and the owner's is in use ({error}); a repair that may replace lets the other one win"
+                        "both hold a copy of a key, and the owner's is in use ({error}); with --replace the other one wins"
                     ),
                     _ => error.to_string(),
                 },

@@ -7,10 +7,7 @@ use kube::{
     runtime::events::{Recorder, Reporter},
 };
 use redoubt_engine::{Change, Engine};
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    sync::{mpsc, watch},
-};
+use tokio::sync::{mpsc, watch};
 use tracing::info;
 
 use crate::{
@@ -42,8 +39,11 @@ pub struct OperatorOptions {
     pub listen: SocketAddr,
 }
 
-/// Works until it is asked to stop, or must not go on.
-pub async fn run(options: OperatorOptions) -> Result<(), OperatorError> {
+/// Works until `asked_to_end` resolves, or it must not go on.
+pub async fn run(
+    options: OperatorOptions,
+    asked_to_end: impl Future<Output = ()>,
+) -> Result<(), OperatorError> {
     // Installed already when several parts of a program use it.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let config = Config::infer().await.map_err(|error| OperatorError::Config(error.to_string()))?;
@@ -56,7 +56,6 @@ pub async fn run(options: OperatorOptions) -> Result<(), OperatorError> {
     let _served = serve(options.listen, shown).await?;
     let lease_namespace = options.lease_namespace.clone().unwrap_or(own_namespace);
     let mut leader = Leader::new(&cluster, &lease_namespace, options.holder.clone());
-    let asked_to_end = asked_to_end();
     let mut end = std::pin::pin!(asked_to_end);
     tokio::select! {
         () = leader.acquire() => {}
@@ -108,18 +107,5 @@ async fn forward(mut news: mpsc::Receiver<News>, changes: mpsc::Sender<Change>, 
                 return;
             }
         }
-    }
-}
-
-async fn asked_to_end() {
-    let wait = |kind| async move {
-        match signal(kind) {
-            Ok(mut signals) => drop(signals.recv().await),
-            Err(_) => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        () = wait(SignalKind::interrupt()) => {}
-        () = wait(SignalKind::terminate()) => {}
     }
 }

@@ -15,7 +15,7 @@ pub(crate) fn run(args: OperatorArgs) -> Result<(), Failure> {
     log::to_stdout();
     let OperatorArgs { agent_image, namespace, lease_namespace, holder, listen } = args;
     let options = OperatorOptions { agent_image, namespace, lease_namespace, holder, listen };
-    runtime::large(async { Ok(redoubt_kubernetes::run(options).await?) })
+    runtime::large(async { Ok(redoubt_kubernetes::run(options, runtime::asked_to_end()).await?) })
 }
 
 /// Prints the CRDs.

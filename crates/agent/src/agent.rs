@@ -19,6 +19,7 @@ use tokio::{
 use crate::{
     args::{AgentArgs, AgentKind},
     fault::Fault,
+    hearing::Hearing,
     http::{self, Door, Tokens},
     ids,
     inbox::Inbox,
@@ -81,8 +82,9 @@ pub(crate) async fn live(args: AgentArgs, redis: &RedisName) -> Result<(), Fault
         drop(stopped.await);
     }));
 
+    let clock = Clock::start();
     let agent = Agent {
-        inbox: Inbox { signals, succession, commands: wishes, settings, sentinels: None },
+        inbox: Inbox { signals, succession, commands: wishes, settings, hearing: Hearing::new(clock) },
         peers: Peers::new(Arc::new(secrets.token.current().clone())),
         set: Arc::new(set),
         secrets,
@@ -92,7 +94,7 @@ pub(crate) async fn live(args: AgentArgs, redis: &RedisName) -> Result<(), Fault
         own,
         nodes: connector.clone(),
         sentinels: connector,
-        clock: Clock::start(),
+        clock,
         args,
     };
     let lived = look_after(agent).await;

@@ -1,10 +1,9 @@
 //! Everything that can reach the main loop from outside, in one place.
 
-use redoubt_election::{Watch, WatchEvent};
 use redoubt_supervise::Signals;
 use tokio::{signal::unix::Signal, sync::mpsc};
 
-use crate::{http::Command, settings::SettingsWatch};
+use crate::{hearing::Hearing, http::Command, settings::SettingsWatch};
 
 /// Something from outside.
 #[derive(Debug)]
@@ -17,8 +16,8 @@ pub(crate) enum Event {
     Command(Command),
     /// Configuration or secrets changed.
     Settings,
-    /// News from a Sentinel.
-    Sentinel(WatchEvent),
+    /// The Sentinels said something new.
+    Sentinels,
 }
 
 /// The sources of [`Event`]s.
@@ -27,19 +26,12 @@ pub(crate) struct Inbox {
     pub(crate) succession: Signal,
     pub(crate) commands: mpsc::Receiver<Command>,
     pub(crate) settings: SettingsWatch,
-    /// Nothing to listen to in a set without Sentinels.
-    pub(crate) sentinels: Option<(Watch, mpsc::Receiver<WatchEvent>)>,
+    pub(crate) hearing: Hearing,
 }
 
 impl Inbox {
     /// The next event. Cancel-safe.
     pub(crate) async fn next(&mut self) -> Event {
-        let heard = async {
-            match &mut self.sentinels {
-                Some((_watch, heard)) => heard.recv().await,
-                None => None,
-            }
-        };
         tokio::select! {
             biased;
             signal = self.signals.next() => {
@@ -47,7 +39,7 @@ impl Inbox {
                 Event::Terminate
             }
             Some(()) = self.succession.recv() => Event::Succeed,
-            Some(heard) = heard => Event::Sentinel(heard),
+            () = self.hearing.changed() => Event::Sentinels,
             Some(command) = self.commands.recv() => Event::Command(command),
             () = self.settings.changed() => Event::Settings,
         }

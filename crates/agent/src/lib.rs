@@ -9,6 +9,7 @@ mod args;
 mod backoff;
 mod boot;
 mod fault;
+mod hearing;
 mod http;
 mod ids;
 mod inbox;

@@ -107,22 +107,46 @@ fn rdb_record(dir: &Path, stored: Stored) -> Result<OnDisk, RecordError> {
 
 /// Writes the record, whole or not at all.
 pub(crate) fn store(dir: &Path, record: &Record) -> Result<(), RecordError> {
-    write(dir, record, false)
+    page(dir, record)?.write()
+}
+
+/// A record as it stands now beside the files it goes with, to be written when the disk has time.
+pub(crate) fn page(dir: &Path, record: &Record) -> Result<Page, RecordError> {
+    Page::new(dir, record, false)
 }
 
 /// Writes that a folder without data is about to get a copy of the data set in `record`. Until [`store`] replaces it,
 /// what an append-only file holds is nothing anybody could count on.
 pub(crate) fn store_unfinished(dir: &Path, record: &Record) -> Result<(), RecordError> {
-    write(dir, record, true)
+    Page::new(dir, record, true)?.write()
 }
 
-fn write(dir: &Path, record: &Record, unfinished: bool) -> Result<(), RecordError> {
-    let path = dir.join(FILE);
-    let fault = |source| RecordError { path: path.clone(), doing: "written", source };
-    let stored = Stored { record: record.clone(), aof_bytes: aof_bytes(dir).map_err(fault)?, unfinished };
-    let text = serde_json::to_vec(&stored).map_err(|error| fault(error.into()))?;
-    let new = dir.join(format!("{FILE}.new"));
-    fs::write(&new, text).and_then(|()| fs::rename(&new, &path)).map_err(fault)
+/// The thread that wrote the record ended without a word.
+pub(crate) fn lost(dir: &Path, source: io::Error) -> RecordError {
+    RecordError { path: dir.join(FILE), doing: "written", source }
+}
+
+/// What is to be written.
+pub(crate) struct Page {
+    path: PathBuf,
+    text: Vec<u8>,
+}
+
+impl Page {
+    fn new(dir: &Path, record: &Record, unfinished: bool) -> Result<Self, RecordError> {
+        let path = dir.join(FILE);
+        let fault = |source| RecordError { path: path.clone(), doing: "written", source };
+        let stored = Stored { record: record.clone(), aof_bytes: aof_bytes(dir).map_err(fault)?, unfinished };
+        let text = serde_json::to_vec(&stored).map_err(|error| fault(error.into()))?;
+        Ok(Self { path, text })
+    }
+
+    /// Writes it, whole or not at all; takes as long as the disk does.
+    pub(crate) fn write(self) -> Result<(), RecordError> {
+        let new = self.path.with_extension("json.new");
+        let written = fs::write(&new, self.text).and_then(|()| fs::rename(&new, &self.path));
+        written.map_err(|source| RecordError { path: self.path, doing: "written", source })
+    }
 }
 
 /// Bytes of the append-only file: one file up to Redis 6.2, the increments of a folder since 7.0.

@@ -7,7 +7,9 @@
 //! 1. armed (1) by default;
 //! 2. lifted for a lone survivor, as long as a Sentinel majority confirms it, again and again;
 //! 3. raised to all other nodes while no Sentinel majority answers: a master with some of its replicas on the wrong
-//!    side of a partition must stop before the other side elects.
+//!    side of a partition must stop before the other side elects. Once one of them was missing it is closed, to more
+//!    than there are: when the partition ends, what a replica said before it was pointed elsewhere still arrives, and
+//!    would open the door for some milliseconds (9 writes were acknowledged, and lost).
 //!
 //! Who has a node elected promotes it with the fence armed and lifts it when a majority names the node, until the first
 //! replica has attached: some milliseconds in which clients would otherwise meet `NOREPLICAS`, an error that no client
@@ -33,25 +35,40 @@ const RAISE_AFTER_TENTHS: u32 = 1;
 /// seconds: one in reach is never two behind. What was lost sooner is no longer counted sooner.
 const RAISED_LAG_S: u64 = 2;
 
-/// What the decision is made of.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct FenceView {
-    /// Now.
-    pub now: Moment,
+/// How long every other node must have been in reach again before a closed fence is only raised. A replica says each
+/// second how far it is: by then it has said so anew, and what was on its way before has come with the end of its link.
+const WHOLE_FOR: Duration = Duration::from_secs(RAISED_LAG_S + 1);
+
+/// What the resource says about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct FenceTerms {
     /// Data nodes of the set.
     pub nodes: u32,
-    /// The set has had a master that a majority named, with a replica in sync.
-    pub bootstrapped: bool,
     /// `durability.minReplicasToWrite`.
     pub floor: u32,
     /// `durability.maxReplicaLag`.
     pub max_lag: Duration,
     /// `sentinel.downAfter`.
     pub down_after: Duration,
-    /// When a Sentinel majority was last in reach and, for a master, named it (or when the agent began to listen).
-    pub majority_heard: Moment,
+}
+
+/// What the decision is made of.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct FenceView {
+    /// Now.
+    pub now: Moment,
+    /// What the resource says.
+    pub terms: FenceTerms,
+    /// The set has had a master that a majority named, with a replica in sync.
+    pub bootstrapped: bool,
+    /// Since when no Sentinel majority is in reach or, for a master, names it; `None` while one does.
+    pub silent_since: Option<Moment>,
     /// When a Sentinel majority last named this node in an answer that was asked for.
     pub majority_named_me: Option<Moment>,
+    /// When a node was last seen missing among the replicas in reach.
+    pub missing_at: Option<Moment>,
+    /// Since when every other node has been a replica in reach; `None` while one is missing.
+    pub whole_since: Option<Moment>,
     /// Since when no replica is attached and online; `None` while one is.
     pub alone_since: Option<Moment>,
 }
@@ -78,6 +95,8 @@ pub enum FenceState {
     Lifted,
     /// No majority answers.
     Raised,
+    /// No majority answers, and a node was seen missing since.
+    Closed,
 }
 
 /// What the server of a node should be set to. Replicas are set like masters: the fence must be there when they
@@ -88,22 +107,28 @@ pub fn fence(view: &FenceView) -> Fence {
     let wanted = match state {
         FenceState::Open | FenceState::Lifted => 0,
         FenceState::Armed => 1,
-        FenceState::Raised => view.nodes.saturating_sub(1),
+        FenceState::Raised => view.terms.nodes.saturating_sub(1),
+        FenceState::Closed => view.terms.nodes,
     };
-    let lag = max_lag_s(view.max_lag, view.down_after);
+    let lag = max_lag_s(view.terms.max_lag, view.terms.down_after);
     Fence {
-        min_replicas_to_write: wanted.max(view.floor),
-        min_replicas_max_lag_s: if state == FenceState::Raised { lag.min(RAISED_LAG_S) } else { lag },
+        min_replicas_to_write: wanted.max(view.terms.floor),
+        min_replicas_max_lag_s: match state {
+            FenceState::Raised | FenceState::Closed => lag.min(RAISED_LAG_S),
+            FenceState::Open | FenceState::Armed | FenceState::Lifted => lag,
+        },
         state,
     }
 }
 
 fn state(view: &FenceView) -> FenceState {
-    if view.nodes < 2 || !view.bootstrapped {
+    if view.terms.nodes < 2 || !view.bootstrapped {
         return FenceState::Open;
     }
-    if view.now.since(view.majority_heard) >= view.down_after * RAISE_AFTER_TENTHS / 10 {
-        return FenceState::Raised;
+    if let Some(raised) = raise_at(view).filter(|at| *at <= view.now) {
+        let missing = view.missing_at.is_some_and(|at| at >= raised);
+        let whole = view.whole_since.is_some_and(|since| view.now.since(since) >= WHOLE_FOR);
+        return if missing && !whole { FenceState::Closed } else { FenceState::Raised };
     }
     let confirmed = view.majority_named_me.is_some_and(|named| view.now.since(named) < FRESH);
     let alone = view.alone_since.is_some_and(|since| {
@@ -111,6 +136,10 @@ fn state(view: &FenceView) -> FenceState {
         view.now.since(since) >= ALONE_FOR && view.majority_named_me >= Some(since)
     });
     if confirmed && alone { FenceState::Lifted } else { FenceState::Armed }
+}
+
+fn raise_at(view: &FenceView) -> Option<Moment> {
+    view.silent_since.map(|since| since + view.terms.down_after * RAISE_AFTER_TENTHS / 10)
 }
 
 /// `min-replicas-max-lag` in whole seconds: below `downAfter`, so that a master cut off stops before another may be
@@ -123,10 +152,10 @@ pub fn max_lag_s(max_lag: Duration, down_after: Duration) -> u64 {
 /// When [`fence`] may say something else though nothing has happened.
 #[must_use]
 pub fn fence_changes_at(view: &FenceView) -> Option<Moment> {
-    let raise = view.majority_heard + view.down_after * RAISE_AFTER_TENTHS / 10;
     let lift = view.alone_since.map(|since| since + ALONE_FOR);
     let stale = view.majority_named_me.map(|named| named + FRESH);
-    [Some(raise), lift, stale].into_iter().flatten().filter(|at| *at > view.now).min()
+    let whole = view.silent_since.and(view.whole_since).map(|since| since + WHOLE_FOR);
+    [raise_at(view), lift, stale, whole].into_iter().flatten().filter(|at| *at > view.now).min()
 }
 
 #[cfg(test)]
@@ -135,16 +164,22 @@ mod tests {
 
     const NOW: Moment = Moment::ms(100_000);
 
-    /// A master of three nodes, a majority just heard, replicas attached.
+    const TERMS: FenceTerms = FenceTerms {
+        nodes: 3,
+        floor: 0,
+        max_lag: Duration::from_secs(10),
+        down_after: Duration::from_secs(5),
+    };
+
+    /// A master of three nodes, a majority in reach, replicas attached.
     fn usual() -> FenceView {
         FenceView {
             now: NOW,
-            nodes: 3,
+            terms: TERMS,
             bootstrapped: true,
-            floor: 0,
-            max_lag: Duration::from_secs(10),
-            down_after: Duration::from_secs(5),
-            majority_heard: Moment::ms(99_900),
+            silent_since: None,
+            missing_at: None,
+            whole_since: Some(ago(60_000)),
             majority_named_me: None,
             alone_since: None,
         }
@@ -156,16 +191,22 @@ mod tests {
 
     #[test]
     fn each_part_of_the_fence_stands_where_it_should() {
-        use FenceState::{Armed, Lifted, Open, Raised};
+        use FenceState::{Armed, Closed, Lifted, Open, Raised};
         let alone = |since: u64, named: Option<u64>| FenceView {
             alone_since: Some(ago(since)),
             majority_named_me: named.map(ago),
             ..usual()
         };
-        let unheard = |since: u64| FenceView { majority_heard: ago(since), ..usual() };
+        let unheard = |since: u64| FenceView { silent_since: Some(ago(since)), ..usual() };
+        let missing = |at: u64, whole: Option<u64>| FenceView {
+            missing_at: Some(ago(at)),
+            whole_since: whole.map(ago),
+            ..unheard(2000)
+        };
+        let of = |nodes, view: FenceView| FenceView { terms: FenceTerms { nodes, ..TERMS }, ..view };
         let cases = [
             ("usual", usual(), 1, Armed),
-            ("one node", FenceView { nodes: 1, ..usual() }, 0, Open),
+            ("one node", of(1, usual()), 0, Open),
             ("before its first replica", FenceView { bootstrapped: false, ..usual() }, 0, Open),
             ("alone, and nobody was asked", alone(5000, None), 1, Armed),
             ("alone, and confirmed since", alone(5000, Some(500)), 0, Lifted),
@@ -176,12 +217,21 @@ mod tests {
             ("a majority out of reach for 0.5 s", unheard(500), 2, Raised),
             (
                 "alone, confirmed, but now silent",
-                FenceView { majority_heard: ago(2500), ..alone(5000, Some(500)) },
+                FenceView { silent_since: Some(ago(2500)), ..alone(5000, Some(500)) },
                 2,
                 Raised,
             ),
-            ("five nodes, silent", FenceView { nodes: 5, ..unheard(2000) }, 4, Raised),
-            ("two nodes, silent", FenceView { nodes: 2, ..unheard(2000) }, 1, Raised),
+            ("silent, a node was missing before", missing(1501, Some(1400)), 2, Raised),
+            ("silent, a node is missing since", missing(1500, None), 3, Closed),
+            ("silent, whole again just now", missing(1000, Some(999)), 3, Closed),
+            (
+                "silent, whole again",
+                FenceView { missing_at: Some(ago(3500)), whole_since: Some(ago(3000)), ..unheard(9000) },
+                2,
+                Raised,
+            ),
+            ("five nodes, silent", of(5, unheard(2000)), 4, Raised),
+            ("two nodes, silent", of(2, unheard(2000)), 1, Raised),
         ];
         for (name, view, replicas, state) in cases {
             let fence = fence(&view);
@@ -192,8 +242,8 @@ mod tests {
     #[test]
     fn a_raised_fence_counts_out_a_lost_replica_sooner() {
         let lag = |silent, max_lag| {
-            let view =
-                FenceView { majority_heard: ago(silent), max_lag: Duration::from_secs(max_lag), ..usual() };
+            let terms = FenceTerms { max_lag: Duration::from_secs(max_lag), ..TERMS };
+            let view = FenceView { silent_since: Some(ago(silent)), terms, ..usual() };
             fence(&view).min_replicas_max_lag_s
         };
         assert_eq!([lag(100, 10), lag(500, 10), lag(500, 1)], [3, 2, 1]);
@@ -201,14 +251,11 @@ mod tests {
 
     #[test]
     fn what_the_user_asked_for_is_a_floor_to_all_of_it() {
-        let lifted = FenceView {
-            floor: 2,
-            alone_since: Some(ago(5000)),
-            majority_named_me: Some(ago(100)),
-            ..usual()
-        };
+        let terms = FenceTerms { floor: 2, ..TERMS };
+        let lifted =
+            FenceView { terms, alone_since: Some(ago(5000)), majority_named_me: Some(ago(100)), ..usual() };
         assert_eq!(fence(&lifted).min_replicas_to_write, 2);
-        assert_eq!(fence(&FenceView { floor: 2, bootstrapped: false, ..usual() }).min_replicas_to_write, 2);
+        assert_eq!(fence(&FenceView { terms, bootstrapped: false, ..usual() }).min_replicas_to_write, 2);
     }
 
     #[test]
@@ -223,7 +270,9 @@ mod tests {
 
     #[test]
     fn the_next_change_is_announced() {
-        assert_eq!(fence_changes_at(&usual()), Some(Moment::ms(100_400)));
+        assert_eq!(fence_changes_at(&usual()), None);
+        let silent = FenceView { silent_since: Some(ago(100)), ..usual() };
+        assert_eq!(fence_changes_at(&silent), Some(Moment::ms(100_400)));
         let lifted =
             FenceView { alone_since: Some(ago(5000)), majority_named_me: Some(ago(1700)), ..usual() };
         assert_eq!(fence_changes_at(&lifted), Some(Moment::ms(100_300)));

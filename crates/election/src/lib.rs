@@ -15,7 +15,9 @@ mod views;
 mod watch;
 
 pub use driver::{Context, change_master, look_at_master, named_now};
-pub use fence::{ALONE_FOR, FRESH, Fence, FenceState, FenceView, fence, fence_changes_at, max_lag_s};
+pub use fence::{
+    ALONE_FOR, FRESH, Fence, FenceState, FenceTerms, FenceView, fence, fence_changes_at, max_lag_s,
+};
 pub use moment::{Clock, Moment};
 pub use request::{Report, Request, Verdict};
 pub use rescue::{

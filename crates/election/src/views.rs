@@ -69,9 +69,12 @@ impl SentinelViews {
         }
     }
 
-    /// Forgets Sentinels that are no longer part of the set.
-    pub fn retain(&mut self, names: &[String]) {
+    /// From now on these are all Sentinels of the set; what those that stay said is kept.
+    pub fn listen_to(&mut self, names: &[String]) {
         self.views.retain(|name, _| names.contains(name));
+        for name in names {
+            self.views.entry(name.clone()).or_default();
+        }
     }
 
     /// Sentinels in all.

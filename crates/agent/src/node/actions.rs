@@ -1,10 +1,10 @@
-//! After each look: the fence, the rescue, and whatever does not fit with whom the Sentinels name.
+//! After each look: the rescue, and whatever does not fit with whom the Sentinels name.
 
-use std::time::Duration;
+use std::{mem, time::Duration};
 
 use redoubt_election::{
-    ALONE_FOR, Action, FRESH, Fence, FenceState, FenceView, Mine, NamedMaster, Request, Situation, Verdict,
-    WatchEvent, fence, look_at_master, named_now,
+    ALONE_FOR, Action, FRESH, FenceTerms, Mine, Moment, NamedMaster, Request, Situation, Verdict,
+    look_at_master, named_now,
 };
 use redoubt_redis::Endpoint;
 use redoubt_serverconf::ELECTABLE;
@@ -13,20 +13,22 @@ use redoubt_wire::{
     state::{AgentRole, NodeState, OnDisk, Replication},
 };
 
-use super::{Node, look::Seen, serve::Watchman};
+use super::{Node, fence::Facts, look::Seen, serve::Watchman};
 use crate::{agent::ANSWER, server::Server};
 
 impl Node {
-    /// Takes in what a Sentinel said; true when it may change what this node does.
-    pub(super) fn hear(&mut self, event: &WatchEvent) -> bool {
-        let before = self.views.named().cloned();
-        self.views.hear(event, self.agent.clock.now());
-        self.durable.heard_epoch(self.views.epoch());
-        let changed = before.as_ref() != self.views.named();
-        if changed && let Some(old) = before {
-            self.note_sentinels_choice(old);
+    /// Takes in what the Sentinels say; true when it may change what this node does.
+    pub(super) fn hear(&mut self) -> bool {
+        let views = self.agent.inbox.hearing.views();
+        self.durable.heard_epoch(views.epoch());
+        let named = views.named().cloned();
+        if named == self.named {
+            return false;
         }
-        changed
+        if let Some(old) = mem::replace(&mut self.named, named) {
+            self.note_sentinels_choice(&views, old);
+        }
+        true
     }
 
     /// Does what the last look calls for.
@@ -44,7 +46,10 @@ impl Node {
         }
         self.join(server, watchman).await;
         self.elect_if_due(server, watchman).await;
-        self.hold_fence(server, watchman).await;
+        if watchman.alone_since.is_some() {
+            self.confirm(watchman).await;
+            self.tell_fence(watchman);
+        }
         self.rescue(server, watchman).await;
     }
 
@@ -62,7 +67,7 @@ impl Node {
             if let Some(seen) = &watchman.seen {
                 self.durable.saw(seen);
             }
-            self.keep_record(watchman);
+            self.keep_record(watchman).await;
         }
     }
 
@@ -102,83 +107,25 @@ impl Node {
         }
     }
 
-    async fn hold_fence(&mut self, server: &mut Server, watchman: &mut Watchman) {
-        if self.has_majority(watchman) {
-            watchman.majority_heard = self.agent.clock.now();
-        }
-        if watchman.alone_since.is_some() {
-            self.confirm(watchman).await;
-        }
-        let Some(view) = self.fence_view(watchman) else { return };
-        let wanted = fence(&view);
-        if watchman.fence.as_ref() != Some(&wanted) || self.was_lifted_by_another(watchman, wanted) {
-            self.set_fence(server, watchman, wanted).await;
-        }
-    }
-
-    /// A master that comes back from behind a partition finds Sentinels that answer, before it knows whom they name:
-    /// its fence stays raised until a majority names it.
-    fn has_majority(&self, watchman: &Watchman) -> bool {
-        let leads = watchman.leads() && self.durable.is_bootstrapped();
-        self.views.majority_in_reach() && (!leads || self.views.named() == Some(&self.me.server))
-    }
-
-    /// What the fence is decided by; nothing in a set without Sentinels.
-    pub(super) fn fence_view(&self, watchman: &Watchman) -> Option<FenceView> {
-        let sentinel = self.agent.set.sentinel()?;
+    /// What the fence depends on; nothing in a set without Sentinels.
+    pub(super) fn tell_fence(&self, watchman: &Watchman) {
+        let (Some(keeper), Some(sentinel)) = (&watchman.fence, self.agent.set.sentinel()) else { return };
         let durability = &self.agent.set.durability;
-        Some(FenceView {
-            now: self.agent.clock.now(),
-            nodes: u32::try_from(self.agent.set.nodes.len()).unwrap_or(u32::MAX),
+        keeper.tell(Facts {
+            terms: FenceTerms {
+                nodes: u32::try_from(self.agent.set.nodes.len()).unwrap_or(u32::MAX),
+                floor: durability.min_replicas_to_write,
+                max_lag: Duration::from_secs(durability.max_replica_lag_s),
+                down_after: Duration::from_millis(sentinel.down_after_ms),
+            },
+            leads: watchman.leads(),
             bootstrapped: self.durable.is_bootstrapped(),
-            floor: durability.min_replicas_to_write,
-            max_lag: Duration::from_secs(durability.max_replica_lag_s),
-            down_after: Duration::from_millis(sentinel.down_after_ms),
-            majority_heard: watchman.majority_heard,
-            majority_named_me: watchman.confirmed,
+            confirmed: watchman.confirmed,
+            missing_at: watchman.missing_at,
+            whole_since: watchman.whole_since,
             alone_since: watchman.alone_since,
-        })
-    }
-
-    /// Who had this node elected lifts its fence until the first replica has attached, and may have died since.
-    fn was_lifted_by_another(&self, watchman: &Watchman, wanted: Fence) -> bool {
-        let lifted = watchman.seen.as_ref().is_some_and(|seen| !seen.fenced);
-        let now = self.agent.clock.now();
-        let attaching = watchman.alone_since.is_some_and(|since| now.since(since) < ALONE_FOR);
-        wanted.min_replicas_to_write > 0 && lifted && watchman.leads() && !attaching
-    }
-
-    async fn set_fence(&self, server: &mut Server, watchman: &mut Watchman, wanted: Fence) {
-        let (replicas, lag) =
-            (wanted.min_replicas_to_write.to_string(), wanted.min_replicas_max_lag_s.to_string());
-        let pairs = [("min-replicas-max-lag", lag.as_str()), ("min-replicas-to-write", replicas.as_str())];
-        let set = match server.connection().await {
-            Ok(connection) => connection.config_set(&pairs).await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = set {
-            tracing::warn!(%error, "the fence could not be set; tried again");
-            return;
-        }
-        let before = watchman.fence.replace(wanted).map(|fence| fence.state);
-        let leads = watchman.leads();
-        self.agent.metrics.own().fence(Some(u64::from(wanted.min_replicas_to_write)));
-        match (before, wanted.state) {
-            (before, now) if before == Some(now) || before.is_none() || !leads => {}
-            (_, FenceState::Lifted) => self.agent.shared.notice(
-                "FenceLifted",
-                "no replica is in reach and a Sentinel majority names this master: it takes writes alone",
-                true,
-            ),
-            (_, FenceState::Raised) => self.agent.shared.notice(
-                "FenceRaised",
-                "no Sentinel majority is in reach: writes need every replica, since another master may be elected",
-                true,
-            ),
-            (_, FenceState::Armed | FenceState::Open) => {
-                self.agent.shared.notice("FenceArmed", "writes need a replica in reach, as usual", false);
-            }
-        }
+            found_lifted: found_lifted(watchman),
+        });
     }
 
     /// Asks every Sentinel afresh whom it names.
@@ -191,7 +138,8 @@ impl Node {
     }
 
     async fn rescue(&mut self, server: &mut Server, watchman: &mut Watchman) {
-        let Some(named) = self.views.named().cloned() else { return };
+        let views = self.agent.inbox.hearing.views();
+        let Some(named) = views.named().cloned() else { return };
         watchman.named = if self.knows_it_leads(watchman, &named) {
             NamedMaster::Leads
         } else {
@@ -208,7 +156,7 @@ impl Node {
             mine: mine(watchman, &named),
             may_lead: watchman.joined,
             busy: false,
-            views: &self.views,
+            views: &views,
             sentinel_ids: &ids,
             named: &watchman.named,
         };
@@ -281,6 +229,13 @@ impl Node {
             }
         }
     }
+}
+
+/// Who had this node elected lifts its fence until the first replica has attached, and may have died since.
+fn found_lifted(watchman: &Watchman) -> Option<Moment> {
+    let seen = watchman.seen.as_ref().filter(|seen| seen.good_replicas.is_none() && watchman.leads())?;
+    let attaching = watchman.alone_since.is_some_and(|since| seen.at.since(since) < ALONE_FOR);
+    (!attaching).then_some(seen.at)
 }
 
 /// What the own server is, compared with whom the Sentinels name.

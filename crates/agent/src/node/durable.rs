@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use redoubt_redis::Endpoint;
 use redoubt_wire::state::{OnDisk, Record, Replication};
-
 use serde::{Deserialize, Serialize};
+use tokio::task::JoinHandle;
 
 use super::look::Seen;
 use crate::{
@@ -39,6 +39,13 @@ pub(super) enum Beginning {
     },
 }
 
+/// A record on its way to the disk, which may take seconds: nothing else is to wait for it.
+#[derive(Debug)]
+struct Writing {
+    record: Record,
+    done: JoinHandle<Result<(), RecordError>>,
+}
+
 /// The record of this node and what it is made of.
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own; no two make a state together")]
 #[derive(Debug)]
@@ -50,6 +57,7 @@ pub(super) struct Durable {
     epoch: u64,
     on_disk: OnDisk,
     written: Option<Record>,
+    writing: Option<Writing>,
     /// The files do not hold what the memory does: a copy is under way, or the append-only file that will hold it is
     /// still being written.
     copying: bool,
@@ -67,6 +75,7 @@ impl Durable {
             epoch: 0,
             on_disk: OnDisk::Unknown,
             written: None,
+            writing: None,
             copying: true,
             persistent: false,
             bootstrapped: false,
@@ -75,7 +84,10 @@ impl Durable {
     }
 
     /// Before a start: what the files hold.
-    pub(super) fn reload(&mut self, held: Held) -> Result<OnDisk, RecordError> {
+    pub(super) async fn reload(&mut self, held: Held) -> Result<OnDisk, RecordError> {
+        if let Err(error) = self.finish_writing().await {
+            tracing::warn!(%error, "the record may be older than the data");
+        }
         self.on_disk = record::load(&self.dir, held)?;
         if let OnDisk::Data(record) = &self.on_disk {
             self.epoch = self.epoch.max(record.epoch);
@@ -229,15 +241,35 @@ impl Durable {
         });
     }
 
-    /// Writes the record when it is another than the one written last.
-    pub(super) fn keep(&mut self) -> Result<(), RecordError> {
+    /// Has the record written when it is another than the one written last; tells what became of the last try. One that
+    /// is under way is not waited for: the next call writes what is true by then.
+    pub(super) async fn keep(&mut self) -> Result<(), RecordError> {
+        if self.writing.as_ref().is_some_and(|writing| !writing.done.is_finished()) {
+            return Ok(());
+        }
+        self.finish_writing().await?;
         if !self.persistent || self.copying || self.on_disk.record() == self.written.as_ref() {
             return Ok(());
         }
         if let OnDisk::Data(record) = &self.on_disk {
-            record::store(&self.dir, record)?;
-            self.written = Some(record.clone());
+            let page = record::page(&self.dir, record)?;
+            let done = tokio::task::spawn_blocking(|| page.write());
+            self.writing = Some(Writing { record: record.clone(), done });
         }
+        Ok(())
+    }
+
+    /// Writes the record and waits until it is on its way.
+    pub(super) async fn keep_now(&mut self) -> Result<(), RecordError> {
+        self.finish_writing().await?;
+        self.keep().await?;
+        self.finish_writing().await
+    }
+
+    async fn finish_writing(&mut self) -> Result<(), RecordError> {
+        let Some(Writing { record, done }) = self.writing.take() else { return Ok(()) };
+        done.await.map_err(|error| record::lost(&self.dir, error.into())).flatten()?;
+        self.written = Some(record);
         Ok(())
     }
 }

@@ -31,7 +31,7 @@ impl Node {
         let mut pause = FIRST_LOOK;
         let mut told = String::new();
         loop {
-            let own = match self.own_record() {
+            let own = match self.own_record().await {
                 Ok(own) => own,
                 Err(fault) => {
                     self.tell_waiting(&mut told, fault.to_string(), None);
@@ -92,9 +92,9 @@ impl Node {
     }
 
     /// What the files of this node hold.
-    fn own_record(&mut self) -> Result<OnDisk, Fault> {
+    async fn own_record(&mut self) -> Result<OnDisk, Fault> {
         let files = self.files()?;
-        let own = self.durable.reload(files.held)?;
+        let own = self.durable.reload(files.held).await?;
         if own != OnDisk::Nothing || files.held == Held::Nothing || !record::has_data(&self.agent.args.data) {
             return Ok(own);
         }
@@ -139,8 +139,8 @@ impl Node {
                     }
                     return false;
                 }
-                Event::Sentinel(heard) => {
-                    if self.hear(&heard) {
+                Event::Sentinels => {
+                    if self.hear() {
                         return false;
                     }
                 }

@@ -1,7 +1,7 @@
 //! Asking for a change of master, and remembering what became of it.
 
 use jiff::Timestamp;
-use redoubt_election::{Report, Request, Verdict, change_master};
+use redoubt_election::{Report, Request, SentinelViews, Verdict, change_master};
 use redoubt_redis::Endpoint;
 use redoubt_wire::failover::{Cause, Failover, Outcome};
 
@@ -32,10 +32,9 @@ impl Node {
     }
 
     /// The Sentinels did it by themselves, and named this node: nobody else can tell.
-    pub(super) fn note_sentinels_choice(&self, old: Endpoint) {
-        let named_me = self.views.named() == Some(&self.me.server);
-        let Some(vote) = self.views.last_vote().filter(|vote| named_me && self.is_sentinel(&vote.leader))
-        else {
+    pub(super) fn note_sentinels_choice(&self, views: &SentinelViews, old: Endpoint) {
+        let named_me = views.named() == Some(&self.me.server);
+        let Some(vote) = views.last_vote().filter(|vote| named_me && self.is_sentinel(&vote.leader)) else {
             return;
         };
         let lasted = self.agent.clock.now().since(vote.heard);

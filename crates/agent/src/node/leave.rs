@@ -38,7 +38,7 @@ impl Node {
                 ),
             }
         }
-        if let Err(error) = self.durable.keep() {
+        if let Err(error) = self.durable.keep_now().await {
             tracing::warn!(%error, "the record is older than the data");
         }
         let exit = self.stop_server(server, watchman, grace.saturating_sub(began.elapsed())).await;

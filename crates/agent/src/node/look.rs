@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use redoubt_election::Moment;
 use redoubt_redis::{
     Error,
     info::{Info, NodeRole},
@@ -12,15 +13,16 @@ use super::{LastSeen, Node, hang::Look, serve::Watchman};
 use crate::{agent::ANSWER, server::Server};
 
 /// What a server said of itself.
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own; no two make a state together")]
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Seen {
+    /// When it was asked.
+    pub(super) at: Moment,
     pub(super) replication: Replication,
     pub(super) replid: String,
     pub(super) previous: Option<(String, u64)>,
     pub(super) offset: u64,
-    /// Writes need replicas.
-    pub(super) fenced: bool,
+    /// Replicas heard of within `min-replicas-max-lag`; `None` while writes need none.
+    pub(super) good_replicas: Option<u64>,
     pub(super) loading: bool,
     /// An append-only file is being written anew.
     pub(super) rewriting: bool,
@@ -33,6 +35,15 @@ impl Seen {
     /// Nothing is about to change by itself.
     pub(super) fn settled(&self) -> bool {
         !self.loading && self.link_up()
+    }
+
+    /// Of a master.
+    fn replicas_in_reach(&self) -> Option<usize> {
+        match (&self.replication, self.good_replicas) {
+            (Replication::Master { .. }, Some(good)) => Some(usize::try_from(good).unwrap_or(usize::MAX)),
+            (Replication::Master { replicas }, None) => Some(replicas.len()),
+            (Replication::Replica { .. }, _) => None,
+        }
     }
 
     /// A replica whose master answers, be it in the middle of a copy.
@@ -51,7 +62,7 @@ impl Seen {
         }
     }
 
-    fn read(info: &Info) -> Option<Self> {
+    fn read(info: &Info, at: Moment) -> Option<Self> {
         let replication = info.replication().ok()?;
         let persistence = info.persistence();
         let offset = replication.offset();
@@ -72,11 +83,12 @@ impl Seen {
             },
         };
         Some(Self {
+            at,
             replication: place,
             replid: replication.master_replid,
             previous,
             offset,
-            fenced: replication.good_replicas.is_some(),
+            good_replicas: replication.good_replicas,
             loading: persistence.loading.unwrap_or(false),
             rewriting: persistence.aof_rewrite_in_progress.unwrap_or(false)
                 || persistence.aof_rewrite_scheduled.unwrap_or(false),
@@ -115,7 +127,8 @@ enum Answer {
 impl Node {
     /// Looks at the server and lets everybody know what changed.
     pub(super) async fn look(&mut self, server: &mut Server, watchman: &mut Watchman) {
-        let answer = ask_within(server, watchman.hang.left().clamp(LEAST_PATIENCE, ANSWER)).await;
+        let (asked, patience) = (self.agent.clock.now(), watchman.hang.left().clamp(LEAST_PATIENCE, ANSWER));
+        let answer = ask_within(server, asked, patience).await;
         let look = Look {
             at: Instant::now(),
             answered: !matches!(answer, Answer::Silent(_)),
@@ -126,7 +139,7 @@ impl Node {
         }
         watchman.fresh = matches!(answer, Answer::Seen(_));
         match answer {
-            Answer::Seen(seen) => self.take_in(server, watchman, *seen),
+            Answer::Seen(seen) => self.take_in(server, watchman, *seen).await,
             Answer::Busy => {}
             Answer::Silent(error) if watchman.seen.is_none() => tracing::trace!(%error, "no answer yet"),
             Answer::Silent(error) => tracing::debug!(%error, "the server did not answer"),
@@ -146,11 +159,14 @@ impl Node {
         }
     }
 
-    fn take_in(&mut self, server: &Server, watchman: &mut Watchman, seen: Seen) {
+    async fn take_in(&mut self, server: &Server, watchman: &mut Watchman, seen: Seen) {
         let now = self.agent.clock.now();
         let master = matches!(seen.replication, Replication::Master { .. });
         let alone = matches!(&seen.replication, Replication::Master { replicas } if replicas.is_empty());
         watchman.alone_since = alone.then(|| watchman.alone_since.unwrap_or(now));
+        let whole =
+            seen.replicas_in_reach().is_some_and(|replicas| replicas + 1 >= self.agent.set.nodes.len());
+        watchman.whole_since = whole.then(|| watchman.whole_since.unwrap_or(now));
         if !seen.loading && watchman.joined {
             self.last_seen = Some(LastSeen { master, offset: seen.offset, replid: seen.replid.clone() });
             self.durable.saw(&seen);
@@ -174,12 +190,13 @@ impl Node {
             node.live = Some(seen.live.clone());
         });
         watchman.seen = Some(seen);
-        self.keep_record(watchman);
+        self.tell_fence(watchman);
+        self.keep_record(watchman).await;
     }
 
     /// A full disk is no reason to end a server that serves; the record is older than the data until there is room.
-    pub(super) fn keep_record(&mut self, watchman: &mut Watchman) {
-        match self.durable.keep() {
+    pub(super) async fn keep_record(&mut self, watchman: &mut Watchman) {
+        match self.durable.keep().await {
             Ok(()) => watchman.record_fault = None,
             Err(fault) => {
                 let told = fault.to_string();
@@ -193,7 +210,8 @@ impl Node {
 
     /// A replica is ready in sync; a master unless a Sentinel majority names another.
     fn is_ready(&self, seen: &Seen) -> bool {
-        let named = self.views.named();
+        let views = self.agent.inbox.hearing.views();
+        let named = views.named();
         !seen.loading
             && match &seen.replication {
                 Replication::Master { .. } => named.is_none_or(|named| *named == self.me.server),
@@ -203,20 +221,20 @@ impl Node {
 }
 
 /// Never waits longer than it takes to call the server hanging.
-async fn ask_within(server: &mut Server, patience: Duration) -> Answer {
+async fn ask_within(server: &mut Server, asked: Moment, patience: Duration) -> Answer {
     let silent = |peer: String| Answer::Silent(format!("{peer} said nothing within {patience:?}"));
     let peer = server.endpoint().to_string();
-    tokio::time::timeout(patience, ask(server)).await.unwrap_or_else(|_| silent(peer))
+    tokio::time::timeout(patience, ask(server, asked)).await.unwrap_or_else(|_| silent(peer))
 }
 
-async fn ask(server: &mut Server) -> Answer {
+async fn ask(server: &mut Server, asked: Moment) -> Answer {
     let connection = match server.connection().await {
         Ok(connection) => connection,
         Err(Error::Server { code, .. }) if code == "BUSY" => return Answer::Busy,
         Err(error) => return Answer::Silent(error.to_string()),
     };
     match connection.info(None).await {
-        Ok(info) => match Seen::read(&info) {
+        Ok(info) => match Seen::read(&info, asked) {
             Some(seen) => Answer::Seen(Box::new(seen)),
             None => Answer::Busy,
         },

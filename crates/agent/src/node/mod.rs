@@ -3,6 +3,7 @@
 mod actions;
 mod durable;
 mod enter;
+mod fence;
 mod files;
 mod hang;
 mod lead;
@@ -15,12 +16,9 @@ mod succeed;
 
 use std::{sync::Arc, time::Duration};
 
-use redoubt_election::{Context, SentinelViews, watch};
+use redoubt_election::Context;
 use redoubt_redis::{Endpoint, version::ServerVersion};
-use redoubt_wire::{
-    config::{NodeEntry, SetConfig},
-    state::Phase,
-};
+use redoubt_wire::{config::NodeEntry, state::Phase};
 
 use self::{
     durable::{Beginning, Durable},
@@ -37,7 +35,8 @@ pub(crate) struct Node {
     agent: Agent,
     me: NodeEntry,
     context: Context,
-    views: SentinelViews,
+    /// Whom a Sentinel majority named when it was last heard.
+    named: Option<Endpoint>,
     durable: Durable,
     /// Of the server's binary.
     version: ServerVersion,
@@ -114,17 +113,16 @@ impl Node {
         let context =
             Context::new(Arc::clone(&agent.set), name.clone(), agent.nodes.clone(), agent.sentinels.clone());
         let durable = Durable::new(agent.args.data.clone());
-        let views = SentinelViews::new(sentinel_names(&agent.set));
-        let mut node = Self { agent, me, context, views, durable, version, last_seen: None };
+        let mut node = Self { agent, me, context, named: None, durable, version, last_seen: None };
         node.listen();
         Ok(node)
     }
 
     /// Listens to the Sentinels of the configuration in force.
     fn listen(&mut self) {
-        self.agent.inbox.sentinels =
-            self.agent.set.sentinel().map(|config| watch(config, &self.agent.sentinels));
-        self.views.retain(&sentinel_names(&self.agent.set));
+        if let Some(config) = self.agent.set.sentinel() {
+            self.agent.inbox.hearing.listen(config, &self.agent.sentinels);
+        }
         self.context = self.context.with_set(Arc::clone(&self.agent.set));
     }
 
@@ -147,8 +145,4 @@ impl Node {
             node.phase = phase;
         });
     }
-}
-
-fn sentinel_names(set: &SetConfig) -> Vec<String> {
-    set.sentinel().into_iter().flat_map(|config| &config.sentinels).map(|entry| entry.name.clone()).collect()
 }

@@ -118,7 +118,7 @@ impl Node {
             data_dir: self.agent.args.data.clone(),
             start,
             aof_in_file: seen.is_some_and(|seen| seen.aof_enabled),
-            min_replicas_to_write: watchman.fence.map_or(0, |fence| fence.min_replicas_to_write),
+            min_replicas_to_write: self.first_fence(),
         };
         let me = new.set.node(&self.me.name).unwrap_or(&self.me);
         node_conf(&new.set, me, &new.secrets, &launch)

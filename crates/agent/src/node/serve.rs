@@ -1,15 +1,23 @@
 //! While the server runs: look at it, hear the Sentinels, do what is asked, until it ends or is to be ended.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use redoubt_election::{Moment, NamedMaster, Rescue, fence_changes_at};
+use redoubt_election::{Moment, NamedMaster, Rescue};
 use redoubt_redis::Endpoint;
 use redoubt_wire::{
     failover::Cause,
     state::{OnDisk, Phase, Replication},
 };
 
-use super::{Node, Role, hang::HangWatch, look::Seen};
+use super::{
+    Node, Role,
+    fence::{FenceKeeper, Post},
+    hang::HangWatch,
+    look::Seen,
+};
 use crate::{http::Command, inbox::Event, server::Server};
 
 /// Until a node is ready its state is worth looking at often: somebody waits for it.
@@ -54,12 +62,14 @@ pub(super) struct Watchman {
     pub(super) stranded_since: Option<Moment>,
     /// A Sentinel majority last named this node, in an answer that was asked for.
     pub(super) confirmed: Option<Moment>,
-    /// A Sentinel majority was last in reach.
-    pub(super) majority_heard: Moment,
+    /// When a master was last seen without one of the other nodes in reach.
+    pub(super) missing_at: Option<Moment>,
+    /// Since when a master has had every other node as a replica in reach.
+    pub(super) whole_since: Option<Moment>,
     /// Since when a master has no replica online.
     pub(super) alone_since: Option<Moment>,
-    /// What the fence is set to at the server.
-    pub(super) fence: Option<redoubt_election::Fence>,
+    /// Holds the fence; there is none without Sentinels.
+    pub(super) fence: Option<FenceKeeper>,
     /// To be voted for once it has loaded.
     pub(super) elect: Option<Endpoint>,
     pub(super) hung: bool,
@@ -83,7 +93,6 @@ impl Watchman {
 impl Node {
     /// Looks after a running server.
     pub(super) async fn serve(&mut self, server: &mut Server, role: &Role) -> After {
-        let now = self.agent.clock.now();
         let mut watchman = Watchman {
             hang: HangWatch::new(self.hang_limit(), Instant::now()),
             rescue: Rescue::default(),
@@ -93,9 +102,10 @@ impl Node {
             joined: role.joined,
             stranded_since: None,
             confirmed: None,
-            majority_heard: now,
+            missing_at: None,
+            whole_since: None,
             alone_since: None,
-            fence: None,
+            fence: self.agent.set.sentinel().map(|_| FenceKeeper::start(self.fence_post(server))),
             elect: role.follow.clone().filter(|_| role.elect),
             hung: false,
             files_settled: false,
@@ -132,6 +142,18 @@ impl Node {
         }
     }
 
+    fn fence_post(&self, server: &Server) -> Post {
+        Post {
+            server: server.endpoint().clone(),
+            me: self.me.server.clone(),
+            connector: self.agent.nodes.clone(),
+            views: self.agent.inbox.hearing.subscribe(),
+            clock: self.agent.clock,
+            shared: self.agent.shared.clone(),
+            metrics: Arc::clone(&self.agent.metrics),
+        }
+    }
+
     /// True: the server is stopped, as asked.
     async fn react(&mut self, server: &mut Server, watchman: &mut Watchman, event: Event) -> bool {
         match event {
@@ -153,8 +175,8 @@ impl Node {
                 command.refuse(&format!("{} is a data node", self.me.name), "ask the agent of a Sentinel");
             }
             Event::Settings => self.reconfigure(server, watchman).await,
-            Event::Sentinel(heard) => {
-                self.hear(&heard);
+            Event::Sentinels => {
+                self.hear();
             }
         }
         false
@@ -186,12 +208,6 @@ impl Node {
         }
         if watchman.alone_since.is_some() {
             pause = pause.min(redoubt_election::ALONE_FOR);
-        }
-        // With a majority in reach the fence's clock starts again at each look.
-        if !self.views.majority_in_reach()
-            && let Some(at) = self.fence_view(watchman).and_then(|view| fence_changes_at(&view))
-        {
-            pause = pause.min(at.since(now).max(EAGER));
         }
         pause
     }

@@ -56,7 +56,7 @@ impl Node {
     }
 
     /// The fence is armed from the first moment, so that a promotion or a return finds it there.
-    fn first_fence(&self) -> u32 {
+    pub(super) fn first_fence(&self) -> u32 {
         let fenced = self.agent.set.sentinel().is_some() && self.agent.set.nodes.len() > 1;
         self.agent.set.durability.min_replicas_to_write.max(u32::from(fenced))
     }

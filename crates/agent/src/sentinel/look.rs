@@ -55,7 +55,8 @@ impl Sentinel {
         let settled = known_sentinels.len() + 1 == config.sentinels.len()
             && known_replicas.len() + 1 == self.agent.set.nodes.len()
             && quorum.ok;
-        let current_epoch = self.memory().map_or(0, |memory| memory.epochs.current).max(self.views.epoch());
+        let heard = self.agent.inbox.hearing.views().epoch();
+        let current_epoch = self.memory().map_or(0, |memory| memory.epochs.current).max(heard);
         self.agent.shared.update(|state| state.server_pid = Some(pid));
         self.agent.shared.update_sentinel(|sentinel| {
             if sentinel.phase != Phase::Stopping {

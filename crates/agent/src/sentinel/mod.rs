@@ -8,7 +8,6 @@ mod serve;
 
 use std::{fs, io, path::PathBuf, time::Duration};
 
-use redoubt_election::SentinelViews;
 use redoubt_serverconf::{
     SentinelLaunch,
     sentinel::{Memory, refresh_sentinel_conf},
@@ -37,8 +36,6 @@ const SLOWEST_RESTART: Duration = Duration::from_secs(15);
 pub(crate) struct Sentinel {
     agent: Agent,
     me: SentinelEntry,
-    /// What the own Sentinel says; the others are not listened to.
-    views: SentinelViews,
     /// Who waits for stale entries to be gone.
     pruning: Vec<oneshot::Sender<Result<(), Refusal>>>,
 }
@@ -49,8 +46,7 @@ pub(crate) async fn run(agent: Agent) -> Result<(), Fault> {
     let entry =
         agent.set.sentinel().and_then(|config| config.sentinels.iter().find(|entry| entry.name == name));
     let me = entry.cloned().ok_or(Fault::NotInSet { name })?;
-    let mut sentinel =
-        Sentinel { views: SentinelViews::new([me.name.clone()]), agent, me, pruning: Vec::new() };
+    let mut sentinel = Sentinel { agent, me, pruning: Vec::new() };
     let mut backoff = Backoff::new(FIRST_RESTART, SLOWEST_RESTART);
     loop {
         let Some(conf) = sentinel.prepare().await? else { return Ok(()) };

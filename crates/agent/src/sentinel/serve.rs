@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use redoubt_election::watch;
 use redoubt_wire::{config::SentinelConfig, requests::Refusal, state::Phase};
 use tokio::{sync::oneshot, time::Instant};
 
@@ -67,16 +66,16 @@ impl Sentinel {
                 }
             }
         };
-        self.agent.inbox.sentinels = None;
+        self.agent.inbox.hearing.stop();
         after
     }
 
     /// Listens to the own Sentinel only; what the others say they tell through their own agents.
     fn listen(&mut self) {
-        self.agent.inbox.sentinels = self.config().map(|config| {
+        if let Some(config) = self.config() {
             let own = SentinelConfig { sentinels: vec![self.me.clone()], ..config.clone() };
-            watch(&own, &self.agent.sentinels)
-        });
+            self.agent.inbox.hearing.listen(&own, &self.agent.sentinels);
+        }
     }
 
     async fn react(&mut self, server: &mut Server, event: Event) -> Option<After> {
@@ -92,12 +91,8 @@ impl Sentinel {
                 None
             }
             Event::Settings => self.reconfigure(server).await,
-            // A Sentinel has no clients to lose: its agent is simply started again.
-            Event::Succeed => None,
-            Event::Sentinel(heard) => {
-                self.views.hear(&heard, self.agent.clock.now());
-                None
-            }
+            // A Sentinel has no clients to lose: its agent is simply started again. What it says is looked at each time.
+            Event::Succeed | Event::Sentinels => None,
         }
     }
 
@@ -146,7 +141,7 @@ impl Sentinel {
                     }
                     return false;
                 }
-                Event::Succeed | Event::Sentinel(_) => {}
+                Event::Succeed | Event::Sentinels => {}
             }
         }
     }

@@ -89,7 +89,12 @@ fn a_master_cut_off_with(side: &Side) {
         stayed.between(back, Instant::now()),
         whole - back,
     );
-    assert!(last - cut < limit, "the old master took writes for {:?}, not {limit:?}", last - cut);
+    assert!(
+        last - cut < limit,
+        "the old master took writes for {:?}, not {limit:?}:\n{}",
+        last - cut,
+        lab.history("cart")
+    );
     assert!(last < another_leads, "two masters took writes:\n{}", lab.history("cart"));
     let mut now = sight.connect(&master).unwrap();
     assert_eq!(went.lost(Instant::now(), &mut now), 0, "written at the new master");

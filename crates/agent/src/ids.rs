@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 
 use rand::RngExt as _;
-use redoubt_wire::failover::Cause;
 
 /// Id of a change of master: 12 hex digits.
 pub(crate) fn failover() -> String {
@@ -26,18 +25,4 @@ fn hex(bytes: usize) -> String {
         let _ = write!(text, "{:02x}", random.random::<u8>());
         text
     })
-}
-
-/// The cause as people and metrics read it.
-pub(crate) fn word(cause: Cause) -> &'static str {
-    match cause {
-        Cause::Crash => "crash",
-        Cause::Hang => "hang",
-        Cause::Switchover => "switchover",
-        Cause::Stop => "stop",
-        Cause::Return => "return",
-        Cause::Rescue => "rescue",
-        Cause::Outage => "outage",
-        Cause::Sentinel => "sentinel",
-    }
 }

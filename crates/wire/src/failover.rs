@@ -26,6 +26,23 @@ pub enum Cause {
     Sentinel,
 }
 
+impl Cause {
+    /// The one word that people, metrics and JSON have for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Crash => "crash",
+            Self::Hang => "hang",
+            Self::Switchover => "switchover",
+            Self::Stop => "stop",
+            Self::Return => "return",
+            Self::Rescue => "rescue",
+            Self::Outage => "outage",
+            Self::Sentinel => "sentinel",
+        }
+    }
+}
+
 /// How it ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "result")]

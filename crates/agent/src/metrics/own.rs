@@ -9,7 +9,7 @@ use std::{
 };
 
 use redoubt_wire::{
-    failover::{Cause, Failover, Outcome},
+    failover::{Failover, Outcome},
     state::{AgentRole, AgentState, Phase},
 };
 
@@ -39,7 +39,7 @@ impl Own {
 
     /// A change of master that this agent led has ended.
     pub(crate) fn failover_ended(&self, failover: &Failover) {
-        *lock(&self.failovers).entry((cause(failover.cause), result(&failover.outcome))).or_default() += 1;
+        *lock(&self.failovers).entry((failover.cause.as_str(), result(&failover.outcome))).or_default() += 1;
     }
 
     /// The server's process was started.
@@ -137,7 +137,7 @@ fn write_state(state: &AgentState, text: &mut Text) {
 
 fn write_failover(state: &AgentState, text: &mut Text) {
     let Some(failover) = &state.last_failover else { return };
-    let labels = [("cause", cause(failover.cause)), ("result", result(&failover.outcome))];
+    let labels = [("cause", failover.cause.as_str()), ("result", result(&failover.outcome))];
     let help = "Start of the last change of master that this agent led or saw.";
     text.explained("redoubt_last_failover_timestamp_seconds", Kind::Gauge, help);
     text.measured("redoubt_last_failover_timestamp_seconds", &labels, failover.started_at.as_second());
@@ -170,19 +170,6 @@ fn phase(phase: &Phase) -> &'static str {
         Phase::Running => "running",
         Phase::Backoff { .. } => "backoff",
         Phase::Stopping => "stopping",
-    }
-}
-
-fn cause(cause: Cause) -> &'static str {
-    match cause {
-        Cause::Crash => "crash",
-        Cause::Hang => "hang",
-        Cause::Switchover => "switchover",
-        Cause::Stop => "stop",
-        Cause::Return => "return",
-        Cause::Rescue => "rescue",
-        Cause::Outage => "outage",
-        Cause::Sentinel => "sentinel",
     }
 }
 

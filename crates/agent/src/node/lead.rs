@@ -80,7 +80,7 @@ impl Node {
 
 fn describe(report: &Report) -> String {
     let failover = &report.failover;
-    let cause = ids::word(failover.cause);
+    let cause = failover.cause.as_str();
     let id = &failover.id;
     match (&report.verdict, &failover.new_master) {
         (Verdict::Done, Some(new)) => {

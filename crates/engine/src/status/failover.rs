@@ -2,7 +2,7 @@
 
 use redoubt_api::{FailoverStep, LastFailover};
 use redoubt_redis::Endpoint;
-use redoubt_wire::failover::{Cause, Failover, Outcome};
+use redoubt_wire::failover::{Failover, Outcome};
 
 use super::members::name_of;
 use crate::{
@@ -32,7 +32,7 @@ fn told(identity: &Identity, failover: &Failover) -> LastFailover {
     let name = |endpoint: &Option<Endpoint>| endpoint.as_ref().map(|endpoint| name_of(identity, endpoint));
     LastFailover {
         id: failover.id.clone(),
-        cause: cause(failover.cause).to_owned(),
+        cause: failover.cause.as_str().to_owned(),
         old_master: name(&failover.old_master),
         new_master: name(&failover.new_master),
         epoch: failover.epoch,
@@ -47,18 +47,5 @@ fn told(identity: &Identity, failover: &Failover) -> LastFailover {
         steps: (failover.steps.iter())
             .map(|step| FailoverStep { step: step.step.clone(), at_us: step.at_us })
             .collect(),
-    }
-}
-
-fn cause(cause: Cause) -> &'static str {
-    match cause {
-        Cause::Crash => "crash",
-        Cause::Hang => "hang",
-        Cause::Switchover => "switchover",
-        Cause::Stop => "stop",
-        Cause::Return => "return",
-        Cause::Rescue => "rescue",
-        Cause::Outage => "outage",
-        Cause::Sentinel => "sentinel",
     }
 }

@@ -97,6 +97,10 @@ bench-agent: servers ## Measures a scrape and the agent at rest, beside promethe
 bench-failover: servers ## Measures write gaps of failovers beside plain Sentinel: medians of ROUNDS (10)
 	cargo bench --locked --package redoubt-cli --bench failover -- --rounds $(or $(ROUNDS),10)
 
+.PHONY: bench-slots
+bench-slots: servers ## Measures how fast slots move beside redis-cli --cluster: medians of ROUNDS (5)
+	cargo bench --locked --package redoubt-cli --bench slots -- --rounds $(or $(ROUNDS),5)
+
 .PHONY: simulate
 simulate: compiler ## Runs the engine through new random histories of faults: HISTORIES (5000)
 	REDOUBT_SIM_HISTORIES=$(or $(HISTORIES),5000) \

@@ -13,6 +13,7 @@ mod hearing;
 mod http;
 mod ids;
 mod inbox;
+mod last_failover;
 mod logs;
 mod metrics;
 mod node;

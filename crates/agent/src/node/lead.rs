@@ -6,7 +6,7 @@ use redoubt_redis::Endpoint;
 use redoubt_wire::failover::{Cause, Failover, Outcome};
 
 use super::Node;
-use crate::ids;
+use crate::{ids, last_failover};
 
 impl Node {
     /// A request to replace `master`, with what this node knows of it.
@@ -61,6 +61,17 @@ impl Node {
         self.agent.set.sentinel().is_some_and(|config| config.sentinels.iter().any(|entry| entry.id == id))
     }
 
+    /// What the agent before this one led, for those who did not hear of it in time.
+    pub(super) fn recall(&self) {
+        match last_failover::load(&self.agent.args.data) {
+            Ok(Some(failover)) => {
+                self.agent.shared.update(|state| state.last_failover = Some(failover));
+            }
+            Ok(None) => {}
+            Err(error) => tracing::warn!(%error, "the last failover stays unknown"),
+        }
+    }
+
     /// Puts the report where people and the engine find it.
     pub(super) fn remember(&self, report: &Report) {
         let failover = &report.failover;
@@ -73,6 +84,9 @@ impl Node {
         self.agent.shared.notice(reason, describe(report), warning);
         self.agent.metrics.own().failover_ended(failover);
         if report.verdict == Verdict::Done {
+            if let Err(error) = last_failover::store(&self.agent.args.data, failover) {
+                tracing::warn!(%error, "an agent that comes after this one will not know of this failover");
+            }
             self.agent.shared.update(|state| state.last_failover = Some(failover.clone()));
         }
     }

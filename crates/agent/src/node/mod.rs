@@ -72,6 +72,7 @@ pub(crate) async fn run(agent: Agent) -> Result<(), Fault> {
     let mut node = Node::new(agent, version)?;
     let mut backoff = Backoff::new(FIRST_RESTART, SLOWEST_RESTART);
     let mut inherited = node.inherit()?;
+    node.recall();
     loop {
         let (role, started) = if let Some(server) = inherited.take() {
             (Role { joined: node.durable.is_joined(), ..Role::default() }, Ok(server))

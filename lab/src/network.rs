@@ -61,8 +61,22 @@ pub(crate) async fn connect_node(node: Node, room: &Sandbox, inside: &Sandbox, n
     }
     ip(&mut inside.command("ip"), &lines).await?;
     inside.shell("echo 1 >/proc/sys/net/ipv4/ip_forward").await?;
-    let route = format!("route replace {} via {} dev {}\n", node.pods(), node.address(), node.lab.link());
-    ip(&mut Command::new("ip"), &route).await
+    let mut routes =
+        format!("route replace {} via {} dev {}\n", node.pods(), node.address(), node.lab.link());
+    if nodes.first() == Some(&node) {
+        // Its kube-proxy serves strangers too, and has the answers come back this way.
+        let services = node.lab.services();
+        routes.extend([
+            "route replace ",
+            &services,
+            " via ",
+            &node.address().to_string(),
+            " dev ",
+            &node.lab.link(),
+            "\n",
+        ]);
+    }
+    ip(&mut Command::new("ip"), &routes).await
 }
 
 /// Plugs a node's link in, or pulls it out.

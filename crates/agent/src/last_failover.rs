@@ -13,7 +13,9 @@ const FILE: &str = "redoubt-last-failover.json";
 
 /// It could not be read or written. Only people miss it.
 #[derive(Debug, thiserror::Error)]
-#[error("the last failover in {path} cannot be {doing}: {source}; check the data folder's disk and permissions")]
+#[error(
+    "the last failover in {path} cannot be {doing}: {source}; check the data folder's disk and permissions"
+)]
 pub(crate) struct LastFailoverError {
     path: PathBuf,
     doing: &'static str,

@@ -8,6 +8,7 @@ mod agent;
 mod cluster;
 mod drill;
 mod operator;
+mod place;
 
 pub(crate) use self::agent::AgentCommand;
 pub(crate) use self::cluster::{
@@ -16,6 +17,7 @@ pub(crate) use self::cluster::{
 };
 pub(crate) use self::drill::DrillArgs;
 pub(crate) use self::operator::{ManifestsArgs, OperatorArgs};
+pub(crate) use self::place::{WhereArgs, is_plugin};
 
 /// Exit codes, for the end of every `--help`.
 const EXIT_CODES: &str = "\
@@ -202,7 +204,7 @@ pub(crate) struct StatusArgs {
     #[arg(long)]
     pub ready: bool,
     #[command(flatten)]
-    pub state: StateArgs,
+    pub place: WhereArgs,
 }
 
 /// Forms of `status`.
@@ -238,7 +240,7 @@ pub(crate) struct ConnectionArgs {
     #[arg(long)]
     pub show_password: bool,
     #[command(flatten)]
-    pub state: StateArgs,
+    pub place: WhereArgs,
 }
 
 /// Forms of `connection`.
@@ -265,7 +267,7 @@ pub(crate) struct SwitchoverArgs {
     #[arg(short, long, value_enum, default_value_t = DataForm::Text)]
     pub output: DataForm,
     #[command(flatten)]
-    pub state: StateArgs,
+    pub place: WhereArgs,
 }
 
 #[derive(Debug, Args)]
@@ -276,7 +278,7 @@ pub(crate) struct RedisCliArgs {
     #[arg(last = true, value_name = "ARGS")]
     pub args: Vec<std::ffi::OsString>,
     #[command(flatten)]
-    pub state: StateArgs,
+    pub place: WhereArgs,
 }
 
 #[derive(Debug, Args)]
@@ -290,7 +292,7 @@ pub(crate) struct LogsArgs {
     #[arg(short, long, value_enum)]
     pub output: Option<DataForm>,
     #[command(flatten)]
-    pub state: StateArgs,
+    pub place: WhereArgs,
 }
 
 #[derive(Debug, Args)]

@@ -141,7 +141,7 @@ impl From<DrillError> for Failure {
     fn from(error: DrillError) -> Self {
         let code = match &error {
             DrillError::Unhealthy { .. } | DrillError::NoWrites { .. } => Code::NotHealthy,
-            DrillError::Impossible { .. } => Code::Fault,
+            DrillError::Impossible { .. } | DrillError::OutOfReach { .. } => Code::Fault,
             DrillError::Sabotage(_) => Code::Failed,
             DrillError::Interrupted { .. } => Code::Interrupted,
         };

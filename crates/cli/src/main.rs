@@ -1,16 +1,16 @@
 //! The binary `redoubt`: reads the command line, does what it says, prints, and decides the exit code.
 
 mod args;
+mod ask;
 mod commands;
 mod failure;
 mod input;
 mod log;
-mod observe;
+mod place;
 mod print;
 mod progress;
 mod report;
 mod runtime;
-mod saboteur;
 mod say;
 mod view;
 
@@ -20,13 +20,16 @@ use clap::Parser as _;
 
 use crate::{
     args::{Cli, Command},
-    failure::Failure,
+    failure::{Code, Failure},
 };
 
 /// The agent builds its own runtime on this thread, which has to outlive its server; everything else builds one when
 /// it needs one.
 fn main() -> ExitCode {
     let Cli { command } = Cli::parse();
+    if let Err(failure) = fits(&command) {
+        return exit_code(Err(failure));
+    }
     exit_code(match command {
         Command::Agent { kind } => return redoubt_agent::run(kind.into()),
         Command::Apply(args) => commands::resources::apply(&args),
@@ -35,7 +38,10 @@ fn main() -> ExitCode {
         Command::Status(args) => commands::status::run(&args),
         Command::Connection(args) => commands::connection::run(&args),
         Command::Switchover(args) => commands::switchover::run(&args),
-        Command::Cli(args) => commands::redis_cli::run(&args),
+        Command::Cli(args) => match commands::redis_cli::run(&args) {
+            Ok(code) => return code,
+            Err(failure) => Err(failure),
+        },
         Command::Logs(args) => commands::logs::run(&args),
         Command::Drill(args) => commands::drill::run(&args),
         Command::Cluster { command } => commands::cluster::run(&command),
@@ -50,6 +56,21 @@ fn main() -> ExitCode {
         Command::Up(args) => commands::up::run(&args),
         Command::Engine(args) => commands::up::run_engine(&args),
     })
+}
+
+/// By way of kubectl everything is about a cluster: what starts and stops things on this machine would surprise.
+fn fits(command: &Command) -> Result<(), Failure> {
+    let of_this_machine = matches!(
+        command,
+        Command::Up(_) | Command::Down(_) | Command::Apply(_) | Command::Delete(_) | Command::Engine(_)
+    );
+    if !of_this_machine || !args::is_plugin() {
+        return Ok(());
+    }
+    Err(Failure::new(Code::Fault, "`kubectl redoubt` looks at clusters; this command is about one machine")
+        .hint(
+            "in a cluster: `kubectl apply -f FILE`, `kubectl delete redis NAME`; on this machine: `redoubt`",
+        ))
 }
 
 /// The one place where a result becomes an exit code.

@@ -25,8 +25,9 @@ pub(crate) struct Report {
     /// Which of its versions was applied last: `status` tells of it once `observedGeneration` is the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generation: Option<i64>,
-    /// Who watches it.
-    pub engine: Engine,
+    /// Who watches it, where that can be seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub engine: Option<Engine>,
     /// Its `.status`.
     #[serde(flatten)]
     pub status: RedisStatus,

@@ -1,6 +1,6 @@
 //! Why a drill was not held.
 
-use crate::{Sabotage, Scenario};
+use crate::{ClientKind, Sabotage, Scenario};
 
 /// A drill that was not held, or not to its end. Its keys are removed all the same.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -22,6 +22,12 @@ pub enum DrillError {
         needs: &'static str,
         /// Name of the `Redis`.
         redis: String,
+    },
+    /// Such clients connect to what the Sentinels announce.
+    #[error("the client {client} goes where the Sentinels send it, and that cannot be reached from here")]
+    OutOfReach {
+        /// The client.
+        client: ClientKind,
     },
     /// No writer got through before anything was broken.
     #[error("no write was acknowledged within {} s, so nothing was broken: {why}", .after_s)]
@@ -49,6 +55,9 @@ impl DrillError {
         match self {
             Self::Unhealthy { .. } => "wait until it is whole, or pass --yes to break it all the same",
             Self::Impossible { .. } => "choose another scenario or client",
+            Self::OutOfReach { .. } => {
+                "choose --client role, or hold the drill where the addresses of the members are reached"
+            }
             Self::NoWrites { .. } => "see whether the master takes writes, and whether the password is right",
             Self::Sabotage(sabotage) => &sabotage.next,
             Self::Interrupted { .. } => "see whether the set is whole again before the next drill",

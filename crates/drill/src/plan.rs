@@ -21,6 +21,8 @@ pub(crate) enum Blow {
     Freeze(String),
     /// `SIGKILL` to this agent.
     KillAgent(String),
+    /// This agent is asked to stop.
+    StopAgent(String),
     /// This master hands over.
     Switchover(String),
     /// Every node restarts.
@@ -68,6 +70,7 @@ impl Plan {
             }
             Scenario::FreezeMaster => Self::new_life_for(master()?, Blow::Freeze),
             Scenario::KillAgent => Self::new_life_for(master()?, Blow::KillAgent),
+            Scenario::StopMaster => Self::new_life_for(master()?, Blow::StopAgent),
             Scenario::Switchover => {
                 replica()?;
                 let master = master()?;
@@ -117,6 +120,7 @@ impl Blow {
             Self::Kill(servers) => format!("kill -9 of the server of {}", servers.join(", ")),
             Self::Freeze(server) => format!("SIGSTOP of the server of {server}"),
             Self::KillAgent(agent) => format!("kill -9 of the agent of {agent}, and its server with it"),
+            Self::StopAgent(agent) => format!("asked the agent of {agent} to stop"),
             Self::Switchover(master) => format!("asked {master} to hand over"),
             Self::Roll => "asked for a restart of every node".to_owned(),
         }
@@ -141,6 +145,7 @@ mod tests {
         assert_eq!(plan(Scenario::KillSentinel).blow, Blow::Kill(vec!["cart-sentinel-0".to_owned()]));
         assert_eq!(plan(Scenario::FreezeMaster).blow, Blow::Freeze("cart-1".to_owned()));
         assert_eq!(plan(Scenario::KillAgent).blow, Blow::KillAgent("cart-1".to_owned()));
+        assert_eq!(plan(Scenario::StopMaster).blow, Blow::StopAgent("cart-1".to_owned()));
         assert_eq!(plan(Scenario::Switchover).not_master.as_deref(), Some("cart-1"));
         assert_eq!(plan(Scenario::Roll).victims, all);
     }

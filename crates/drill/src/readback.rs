@@ -59,5 +59,7 @@ async fn connect(target: &Target, node: &NodeEntry) -> RedisResult<MultiplexedCo
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(PATIENCE))
         .set_response_timeout(Some(PATIENCE));
-    node_client(&node.server, target.password())?.get_multiplexed_async_connection_with_config(&config).await
+    node_client(target.reached(&node.server), target.password())?
+        .get_multiplexed_async_connection_with_config(&config)
+        .await
 }

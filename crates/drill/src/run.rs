@@ -242,6 +242,7 @@ async fn strike(blow: &Blow, saboteur: &impl Saboteur) -> Result<(), DrillError>
         }
         Blow::Freeze(server) => saboteur.freeze_server(server).await?,
         Blow::KillAgent(agent) => saboteur.kill_agent(agent).await?,
+        Blow::StopAgent(agent) => saboteur.stop_agent(agent).await?,
         Blow::Switchover(master) => {
             saboteur.switchover(master).await?;
         }

@@ -20,6 +20,9 @@ pub trait Saboteur: Sync {
     /// `SIGKILL` to the agent of a member; its server ends with it.
     fn kill_agent(&self, member: &str) -> impl Future<Output = Result<(), Sabotage>> + Send;
 
+    /// Asks the agent of a member to end, as the platform does before it takes a member away.
+    fn stop_agent(&self, member: &str) -> impl Future<Output = Result<(), Sabotage>> + Send;
+
     /// Asks for a restart of every node, one at a time.
     fn roll(&self) -> impl Future<Output = Result<(), Sabotage>> + Send;
 

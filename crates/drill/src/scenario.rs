@@ -20,6 +20,8 @@ pub enum Scenario {
     KillSentinel,
     /// `kill -9` of the master's server and its agent together, as an out-of-memory kill of a container does.
     KillAgent,
+    /// The master's agent is asked to stop, as by the deletion of its pod or the drain of its machine.
+    StopMaster,
     /// A planned hand-over.
     Switchover,
     /// A restart of every node, one at a time, as an upgrade would.
@@ -34,6 +36,8 @@ pub enum ClientKind {
     Sentinel,
     /// Asks every node its `ROLE` and follows the one that says master and takes writes.
     Role,
+    /// Connects to the one address of the Service that leads to the master, again on every error.
+    Service,
     /// Asks the Sentinels when it connects, and connects again only on an error.
     ErrorOnly,
 }
@@ -50,13 +54,14 @@ pub struct UnknownWord {
 
 impl Scenario {
     /// All of them, in the order in which help names them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::KillMaster,
         Self::FreezeMaster,
         Self::RestartAll,
         Self::KillReplica,
         Self::KillSentinel,
         Self::KillAgent,
+        Self::StopMaster,
         Self::Switchover,
         Self::Roll,
     ];
@@ -71,6 +76,7 @@ impl Scenario {
             Self::KillReplica => "kill-replica",
             Self::KillSentinel => "kill-sentinel",
             Self::KillAgent => "kill-agent",
+            Self::StopMaster => "stop-master",
             Self::Switchover => "switchover",
             Self::Roll => "roll",
         }
@@ -85,7 +91,8 @@ impl Scenario {
             Self::RestartAll => "kill -9 of every node's server at once",
             Self::KillReplica => "kill -9 of a replica's server",
             Self::KillSentinel => "kill -9 of a Sentinel",
-            Self::KillAgent => "kill -9 of the master's agent and server together",
+            Self::KillAgent => "kill -9 of the master's agent and server together; a pod is deleted by force",
+            Self::StopMaster => "a planned end of the master's agent: SIGTERM; a pod is deleted",
             Self::Switchover => "a planned hand-over to another node",
             Self::Roll => "a restart of every node, one at a time, as an upgrade would",
         }
@@ -94,7 +101,7 @@ impl Scenario {
 
 impl ClientKind {
     /// All of them, in the order in which help names them.
-    pub const ALL: [Self; 3] = [Self::Sentinel, Self::Role, Self::ErrorOnly];
+    pub const ALL: [Self; 4] = [Self::Sentinel, Self::Role, Self::Service, Self::ErrorOnly];
 
     /// As it is written on a command line.
     #[must_use]
@@ -102,6 +109,7 @@ impl ClientKind {
         match self {
             Self::Sentinel => "sentinel",
             Self::Role => "role",
+            Self::Service => "service",
             Self::ErrorOnly => "error-only",
         }
     }
@@ -112,14 +120,9 @@ impl ClientKind {
         match self {
             Self::Sentinel => "asks the Sentinels, on every error and on +switch-master",
             Self::Role => "asks every node its ROLE and follows the master",
+            Self::Service => "connects to the Service NAME-master of a cluster, again on every error",
             Self::ErrorOnly => "asks the Sentinels when it connects, and connects again only on an error",
         }
-    }
-
-    /// It needs Sentinels to ask.
-    #[must_use]
-    pub fn asks_sentinels(self) -> bool {
-        self != Self::Role
     }
 }
 

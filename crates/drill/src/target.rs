@@ -1,6 +1,6 @@
 //! The set a drill works on.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use redoubt_redis::Endpoint;
 use redoubt_wire::{client::AgentClient, config::SetConfig, secrets::Secrets};
@@ -13,6 +13,10 @@ pub struct Target {
     pub config: SetConfig,
     /// The passwords of the application, of the Sentinels, and the agents' token.
     pub secrets: Secrets,
+    /// Where what was announced is reached from here; as announced, if it is not named.
+    pub reach: BTreeMap<Endpoint, Endpoint>,
+    /// The Service that leads to the master, where the platform has one.
+    pub service: Option<Endpoint>,
 }
 
 /// One agent of the set.
@@ -23,12 +27,29 @@ pub(crate) struct Agent {
 }
 
 impl Target {
+    /// A set whose members are reached where they are announced.
+    #[must_use]
+    pub fn new(config: SetConfig, secrets: Secrets) -> Self {
+        Self { config, secrets, reach: BTreeMap::new(), service: None }
+    }
+
+    /// Where this member is reached from here.
+    pub(crate) fn reached<'a>(&'a self, announced: &'a Endpoint) -> &'a Endpoint {
+        self.reach.get(announced).unwrap_or(announced)
+    }
+
+    /// Clients reach every member where it is announced.
+    #[must_use]
+    pub fn is_direct(&self) -> bool {
+        self.reach.is_empty()
+    }
+
     /// The agents of all nodes and Sentinels.
     pub(crate) fn agents(&self) -> Vec<Agent> {
         let token = Arc::new(self.secrets.token.current().clone());
         let agent = |name: &str, endpoint: &Endpoint| Agent {
             name: name.to_owned(),
-            client: Arc::new(AgentClient::new(endpoint.clone(), token.clone())),
+            client: Arc::new(AgentClient::new(self.reached(endpoint).clone(), token.clone())),
         };
         let nodes = self.config.nodes.iter().map(|node| agent(&node.name, &node.agent));
         let sentinels = self.config.sentinel().into_iter().flat_map(|sentinel| &sentinel.sentinels);

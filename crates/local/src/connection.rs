@@ -5,7 +5,7 @@ use redoubt_wire::{config::SetConfig, secrets::Secrets};
 use secrecy::SecretString;
 
 /// The user that applications log in as.
-const APPLICATION_USER: &str = "default";
+pub const APPLICATION_USER: &str = "default";
 
 /// How an application connects to a set.
 #[derive(Debug, Clone)]

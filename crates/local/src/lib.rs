@@ -33,7 +33,7 @@ mod testing;
 mod view;
 mod watching;
 
-pub use connection::Connection;
+pub use connection::{APPLICATION_USER, Connection};
 pub use engine::{EngineOptions, LocalEngine};
 pub use error::LocalError;
 pub use feed::FileReport;

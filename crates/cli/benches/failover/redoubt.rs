@@ -75,7 +75,7 @@ impl Redoubt {
     fn target(&self) -> Result<Target> {
         let local = Local::open(&self.dir.path().join("state"))?;
         let config = local.config(NAME)?.ok_or("the set was not started")?;
-        Ok(Target { secrets: local.secrets(NAME)?, config })
+        Ok(Target::new(config, local.secrets(NAME)?))
     }
 
     /// What the command says. A drill that found something wrong ends in failure and says what it found.

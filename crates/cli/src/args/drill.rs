@@ -8,7 +8,7 @@ use clap::{
 };
 use redoubt_drill::{ClientKind, Scenario};
 
-use super::{DataForm, StateArgs};
+use super::{DataForm, WhereArgs};
 
 /// More writers than this measure the machine, not the set.
 const MAX_WRITERS: i64 = 64;
@@ -22,7 +22,9 @@ pub(crate) struct DrillArgs {
     /// What to break
     #[arg(value_parser = scenarios())]
     pub scenario: Scenario,
-    /// How the writers find the master; without it, by Sentinel where there are Sentinels, by role elsewhere
+    /// How the writers find the master; without it, by Sentinel where there are Sentinels that can be reached, by role
+    /// elsewhere. In a cluster the writers connect as applications do where the members' addresses are reached from
+    /// here; elsewhere they go through the API server, and gaps tell of that too
     #[arg(long, value_parser = clients())]
     pub client: Option<ClientKind>,
     /// How many write at once
@@ -38,7 +40,7 @@ pub(crate) struct DrillArgs {
     #[arg(short, long)]
     pub yes: bool,
     #[command(flatten)]
-    pub state: StateArgs,
+    pub place: WhereArgs,
 }
 
 fn scenarios() -> impl clap::builder::TypedValueParser<Value = Scenario> {

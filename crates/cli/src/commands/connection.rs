@@ -1,19 +1,19 @@
 //! `redoubt connection`.
 
-use redoubt_local::{Connection as Found, Local};
+use redoubt_local::Connection as Found;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::{
     args::{ConnectionArgs, ConnectionForm},
-    failure::{Code, Failure},
+    failure::Failure,
+    place::{Place, nobody_leads},
     print::connection::{Connection, env, text, url},
     runtime, say,
 };
 
 /// Shows how an application connects.
 pub(crate) fn run(args: &ConnectionArgs) -> Result<(), Failure> {
-    let local = Local::open(&args.state.state_dir)?;
-    let found = runtime::small(async { Ok(local.connection(&args.name).await?) })?;
+    let found = runtime::small(async { Place::open(&args.place).await?.connection(&args.name).await })?;
     let connection = resolved(found, args.show_password);
     match args.output {
         ConnectionForm::Text => say::data(&text(&connection))?,
@@ -49,10 +49,4 @@ fn resolved(found: Found, show_password: bool) -> Connection {
         replicas: found.replicas,
         username: found.username,
     }
-}
-
-/// For commands that need a master.
-pub(crate) fn nobody_leads(name: &str) -> Failure {
-    Failure::new(Code::NotHealthy, format_args!("no node of {name} says that it is master"))
-        .hint(format_args!("see why with `redoubt status {name}`"))
 }

@@ -2,22 +2,18 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 
-use redoubt_drill::{ClientKind, Drill, DrillError, DrillResult, LogLine, Target, assess, survey};
-use redoubt_local::Local;
+use redoubt_drill::{ClientKind, Drill, DrillError, DrillResult, LogLine, assess, survey};
 
 use crate::{
     args::{DataForm, DrillArgs},
     failure::{Code, Failure},
-    print, runtime,
-    saboteur::LocalSaboteur,
-    say,
+    place::Place,
+    print, runtime, say,
 };
 
 /// Holds one drill.
 pub(crate) fn run(args: &DrillArgs) -> Result<(), Failure> {
-    let local = Local::open(&args.state.state_dir)?;
-    let target = target(&local, &args.name)?;
-    let result = runtime::large(hold(local, &target, args))?;
+    let result = runtime::large(hold(args))?;
     match args.output {
         DataForm::Text => say::data(&print::drill::text(&result))?,
         DataForm::Json => say::data(&format!("{:#}\n", serde_json::json!(result)))?,
@@ -25,22 +21,17 @@ pub(crate) fn run(args: &DrillArgs) -> Result<(), Failure> {
     if result.passed() { Ok(()) } else { Err(Failure::silent(Code::NotHealthy)) }
 }
 
-fn target(local: &Local, name: &str) -> Result<Target, Failure> {
-    let Some(config) = local.config(name)? else {
-        return Err(Failure::new(Code::NotHealthy, format_args!("{name} is not started yet"))
-            .hint("start it with `redoubt up`"));
-    };
-    Ok(Target { secrets: local.secrets(name)?, config })
-}
-
-async fn hold(local: Local, target: &Target, args: &DrillArgs) -> Result<DrillResult, Failure> {
+async fn hold(args: &DrillArgs) -> Result<DrillResult, Failure> {
+    let place = Place::open(&args.place).await?;
+    let set = place.set(&args.name).await?;
+    let target = place.target(&set).await?;
     let mut force = args.yes;
-    let health = assess(&target.config, &survey(target).await);
+    let health = assess(&target.config, &survey(&target).await);
     if !force && !health.is_whole() {
         force = agreed(&args.name, &health.troubles)?;
     }
-    let has_sentinels = target.config.sentinel().is_some();
-    let fitting = if has_sentinels { ClientKind::Sentinel } else { ClientKind::Role };
+    let by_sentinels = target.config.sentinel().is_some() && target.is_direct();
+    let fitting = if by_sentinels { ClientKind::Sentinel } else { ClientKind::Role };
     let drill = Drill {
         scenario: args.scenario,
         client: args.client.unwrap_or(fitting),
@@ -48,9 +39,8 @@ async fn hold(local: Local, target: &Target, args: &DrillArgs) -> Result<DrillRe
         duration: args.duration,
         force,
     };
-    let saboteur = LocalSaboteur { local, name: args.name.clone() };
     let told = |line: &LogLine| say::talk(format_args!("{:>7} ms  {}", line.at_ms, line.what));
-    Ok(redoubt_drill::run(target, &drill, &saboteur, &told, runtime::asked_to_end()).await?)
+    place.drill(&set, &target, &drill, &told).await
 }
 
 /// Asks on a terminal; elsewhere nobody could answer.

@@ -1,14 +1,19 @@
 //! `redoubt cli`.
 
-use std::{ffi::OsStr, io::ErrorKind, os::unix::process::CommandExt as _, process::Command};
+use std::{
+    ffi::OsString,
+    io::ErrorKind,
+    process::{ExitCode, ExitStatus},
+};
 
-use redoubt_local::Local;
-use secrecy::ExposeSecret as _;
+use redoubt_redis::Endpoint;
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio::process::Command;
 
 use crate::{
     args::RedisCliArgs,
-    commands::connection::nobody_leads,
     failure::{Code, Failure},
+    place::Place,
     runtime,
 };
 
@@ -17,23 +22,44 @@ const PROGRAMS: [&str; 2] = ["redis-cli", "valkey-cli"];
 /// Carries the password: arguments can be read by every user of the machine.
 const PASSWORD: &str = "REDISCLI_AUTH";
 
-/// Becomes redis-cli at the master.
-pub(crate) fn run(args: &RedisCliArgs) -> Result<(), Failure> {
-    let local = Local::open(&args.state.state_dir)?;
-    let connection = runtime::small(async { Ok(local.connection(&args.name).await?) })?;
-    let master = connection.master.as_ref().ok_or_else(|| nobody_leads(&args.name))?;
+/// Runs redis-cli at the master, and ends as it does.
+pub(crate) fn run(args: &RedisCliArgs) -> Result<ExitCode, Failure> {
+    runtime::large(async {
+        let set = Place::open(&args.place).await?.set(&args.name).await?;
+        let master = set.reached(&set.master().await?.server);
+        let password = set.config.access.auth.then(|| set.secrets.application.current());
+        let status = ended(master, password, &args.args).await?;
+        let code = status.code().and_then(|code| u8::try_from(code).ok());
+        code.map(ExitCode::from)
+            .ok_or_else(|| Failure::new(Code::Failed, format_args!("redis-cli ended: {status}")))
+    })
+}
+
+/// Ctrl-C is for redis-cli, which gets it from the terminal.
+async fn ended(
+    master: &Endpoint,
+    password: Option<&SecretString>,
+    args: &[OsString],
+) -> Result<ExitStatus, Failure> {
     for program in PROGRAMS {
         let mut command = Command::new(program);
-        command
-            .args(["-h", &master.host, "-p", &master.port.to_string()])
-            .args::<_, &OsStr>(args.args.iter().map(AsRef::as_ref));
-        if let Some(password) = &connection.password {
+        command.args(["-h", &master.host, "-p", &master.port.to_string()]).args(args);
+        if let Some(password) = password {
             command.env(PASSWORD, password.expose_secret());
         }
-        let error = command.exec();
-        if error.kind() != ErrorKind::NotFound {
-            return Err(Failure::new(Code::Failed, format_args!("{program} cannot be started: {error}"))
-                .hint(format_args!("check that {program} can be executed")));
+        let mut child = match command.spawn() {
+            Ok(child) => child,
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            Err(error) => {
+                return Err(Failure::new(Code::Failed, format_args!("{program} cannot be started: {error}"))
+                    .hint(format_args!("check that {program} can be executed")));
+            }
+        };
+        loop {
+            tokio::select! {
+                status = child.wait() => return Ok(status?),
+                interrupted = tokio::signal::ctrl_c() => interrupted?,
+            }
         }
     }
     Err(Failure::new(Code::Failed, format_args!("none of {} was found in PATH", PROGRAMS.join(", ")))

@@ -1,28 +1,30 @@
 //! `redoubt status`.
 
 use jiff::Timestamp;
-use redoubt_local::Local;
 use serde::Serialize;
 
 use crate::{
     args::{StatusArgs, StatusForm},
     failure::{Code, Failure},
-    observe, print,
+    place::Place,
+    print,
     report::Report,
     runtime, say,
 };
 
 /// Shows how one Redis is, or all of them.
 pub(crate) fn run(args: &StatusArgs) -> Result<(), Failure> {
-    let local = Local::open(&args.state.state_dir)?;
-    if let Some(name) = &args.name {
-        let report = runtime::small(observe::report(&local, name))?;
-        one(&report, args.output)?;
-        return verdict(args.ready, std::slice::from_ref(&report));
-    }
-    let reports = runtime::small(observe::reports(&local))?;
-    several(&reports, args.output)?;
-    verdict(args.ready, &reports)
+    runtime::small(async {
+        let place = Place::open(&args.place).await?;
+        if let Some(name) = &args.name {
+            let report = place.report(name).await?;
+            one(&report, args.output)?;
+            return verdict(args.ready, std::slice::from_ref(&report));
+        }
+        let reports = place.reports().await?;
+        several(&place, &reports, args.output)?;
+        verdict(args.ready, &reports)
+    })
 }
 
 fn one(report: &Report, form: StatusForm) -> Result<(), Failure> {
@@ -36,10 +38,10 @@ fn one(report: &Report, form: StatusForm) -> Result<(), Failure> {
     }
 }
 
-fn several(reports: &[Report], form: StatusForm) -> Result<(), Failure> {
+fn several(place: &Place, reports: &[Report], form: StatusForm) -> Result<(), Failure> {
     match form {
         StatusForm::Text if reports.is_empty() => {
-            say::hint("there is no Redis yet; `redoubt up -f FILE` makes one");
+            say::hint(format_args!("there is no Redis yet; {}", place.beginning()));
             Ok(())
         }
         StatusForm::Text => say::data(&print::report::list(reports)),

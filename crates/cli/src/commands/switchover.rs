@@ -1,6 +1,5 @@
 //! `redoubt switchover`.
 
-use redoubt_local::Local;
 use redoubt_redis::Endpoint;
 use redoubt_wire::{
     config::SetConfig,
@@ -9,17 +8,14 @@ use redoubt_wire::{
 
 use crate::{
     args::{DataForm, SwitchoverArgs},
-    commands::connection::nobody_leads,
     failure::{Code, Failure},
-    observe,
-    report::Live,
+    place::{Place, nobody_leads},
     runtime, say,
 };
 
 /// Has the master hand over.
 pub(crate) fn run(args: &SwitchoverArgs) -> Result<(), Failure> {
-    let local = Local::open(&args.state.state_dir)?;
-    let (config, failover) = runtime::small(hand_over(&local, args))?;
+    let (config, failover) = runtime::small(hand_over(args))?;
     if args.output == DataForm::Json {
         say::data(&format!("{:#}\n", serde_json::json!(failover)))?;
     }
@@ -34,40 +30,30 @@ pub(crate) fn run(args: &SwitchoverArgs) -> Result<(), Failure> {
 }
 
 /// What can be refused here is refused before the master is asked; it refuses the rest.
-async fn hand_over(local: &Local, args: &SwitchoverArgs) -> Result<(SetConfig, Failover), Failure> {
-    let agents = local.agents(&args.name)?;
-    let config = local.config(&args.name)?.ok_or_else(|| nobody_leads(&args.name))?;
-    if config.sentinel().is_none() {
+async fn hand_over(args: &SwitchoverArgs) -> Result<(SetConfig, Failover), Failure> {
+    let set = Place::open(&args.place).await?.set(&args.name).await?;
+    if set.config.sentinel().is_none() {
         return Err(Failure::new(
             Code::Fault,
             format_args!("{} has one node: nobody can take over", args.name),
         )
         .hint("mode: Sentinel has replicas"));
     }
-    let known: Vec<String> = config.nodes.iter().map(|node| node.name.clone()).collect();
+    let known: Vec<String> = set.config.nodes.iter().map(|node| node.name.clone()).collect();
     if let Some(to) = args.to.as_ref().filter(|to| !known.contains(to)) {
         return Err(Failure::unknown(&format!("node of {}", args.name), to, &known));
     }
-    let answers = observe::ask(&agents, observe::ANSWER).await;
-    let master = master(&Live::new(&config, &answers)).ok_or_else(|| nobody_leads(&args.name))?;
-    if args.to.as_ref() == Some(&master) {
+    let master = &set.master().await?.name;
+    if args.to.as_ref() == Some(master) {
         return Err(Failure::new(
             Code::Fault,
             format_args!("{master} is the master already; nothing was done"),
         )
         .hint(format_args!("name another node, or leave --to out")));
     }
-    let agent = agents.into_iter().find(|(name, _)| *name == master).map(|(_, agent)| agent);
-    let agent = agent.ok_or_else(|| nobody_leads(&args.name))?;
+    let agent = set.agent(master).ok_or_else(|| nobody_leads(&args.name))?;
     let failover = agent.switchover(args.to.as_deref(), Cause::Switchover, None).await?;
-    Ok((config, failover))
-}
-
-/// The one node that says it is master.
-fn master(live: &Live) -> Option<String> {
-    let mut masters = live.nodes.iter().filter(|(_, node)| node.role == Some(redoubt_api::Role::Master));
-    let (name, _) = masters.next()?;
-    masters.next().is_none().then(|| name.clone())
+    Ok((set.config, failover))
 }
 
 fn told(config: &SetConfig, failover: &Failover) -> String {

@@ -101,7 +101,8 @@ fn headline(report: &Report) -> String {
     }
     line.push('\n');
     // Where nothing runs at all, the conditions say so.
-    if !report.engine.running && report.live.anybody_answers() {
+    let unwatched = report.engine.is_some_and(|engine| !engine.running);
+    if unwatched && report.live.anybody_answers() {
         let _ = writeln!(
             line,
             "{DOUBTFUL}nobody watches it:{DOUBTFUL:#} no engine runs, so this is what the agents say now; start one \

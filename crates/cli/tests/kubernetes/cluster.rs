@@ -48,6 +48,14 @@ impl Namespace {
         kubectl(&[&["--namespace", &self.name], args].concat())
     }
 
+    /// `redoubt` in this namespace.
+    pub(crate) fn redoubt(&self, args: &[&str]) -> Said {
+        let (command, rest) = args.split_first().expect("a command");
+        said(
+            Command::new(env!("CARGO_BIN_EXE_redoubt")).args([command, "--namespace", &self.name]).args(rest),
+        )
+    }
+
     /// What `kubectl apply` says of this, and whether it was accepted.
     pub(crate) fn apply(&self, yaml: &str) -> Result<String, String> {
         let output = run(&["--namespace", &self.name, "apply", "--validate=strict", "--filename", "-"], yaml);
@@ -92,10 +100,13 @@ impl Namespace {
     pub(crate) fn redis_cli(&self, redis: &str, pod: &str, command: &str) -> Result<String, String> {
         let secret = self.get("secret", &format!("{redis}-auth")).ok_or("no Secret")?;
         let password = base64(secret["data"]["password"].as_str().unwrap_or_default());
-        // By way of standard input: arguments can be read by everybody.
-        let script = format!("export REDISCLI_AUTH='{password}'; redis-cli {command}\n");
+        self.shell(pod, &format!("export REDISCLI_AUTH='{password}'; redis-cli {command}\n"))
+    }
+
+    /// What a shell beside the server says to this; by way of standard input, since arguments can be read by everybody.
+    pub(crate) fn shell(&self, pod: &str, script: &str) -> Result<String, String> {
         let args = ["--namespace", &self.name, "exec", "--stdin", pod, "--container", "redis", "--", "sh"];
-        let output = run(&args, &script);
+        let output = run(&args, script);
         if output.status.success() {
             Ok(text(&output.stdout).trim().to_owned())
         } else {
@@ -136,6 +147,34 @@ fn operator() {
         let rollout = ["rollout", "status", "deployment/redoubt-operator", "--namespace", "redoubt-system"];
         kubectl(&[&rollout[..], &["--timeout=180s"]].concat());
     });
+}
+
+/// What a command said.
+#[derive(Debug)]
+pub(crate) struct Said {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Said {
+    /// What it said, if it did what was asked.
+    #[track_caller]
+    pub(crate) fn well(self) -> String {
+        assert_eq!(self.code, Some(0), "{self:#?}");
+        self.out
+    }
+
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:#?}"))
+    }
+}
+
+/// Runs a command to its end.
+pub(crate) fn said(command: &mut Command) -> Said {
+    let output = command.stdin(Stdio::null()).output().expect("it can be started");
+    Said { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
 }
 
 /// Until this is so, with what was seen last when it never is.

@@ -4,5 +4,8 @@
 #![cfg(test)]
 
 mod cluster;
+mod commands;
 mod door;
+mod drills;
+mod game;
 mod life;

@@ -7,7 +7,7 @@ mod switches;
 use std::{future::pending, time::Duration};
 
 use redis::{
-    AsyncConnectionConfig, ConnectionAddr, ErrorKind, RedisError, RedisResult,
+    AsyncConnectionConfig, Client, ConnectionAddr, ErrorKind, RedisError, RedisResult,
     aio::MultiplexedConnection,
     sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType},
 };
@@ -32,6 +32,7 @@ pub(crate) struct Finder {
 enum Way {
     Sentinels(Box<SentinelClient>),
     Roles(role::Nodes),
+    Service(Client),
 }
 
 impl Finder {
@@ -41,18 +42,26 @@ impl Finder {
         target: &Target,
         switches: Option<&Switches>,
     ) -> Result<Self, DrillError> {
-        let impossible = || DrillError::Impossible {
+        let lacks = |needs| DrillError::Impossible {
             what: format!("the client {kind}"),
-            needs: "Sentinels",
+            needs,
             redis: target.config.name.clone(),
         };
-        let way = match (kind.asks_sentinels(), target.config.sentinel()) {
-            (false, _) => Way::Roles(role::Nodes::new(target)),
-            (true, Some(config)) => {
-                let client = sentinel_client(target, config).map_err(|_| impossible())?;
+        let way = match kind {
+            ClientKind::Role => Way::Roles(role::Nodes::new(target)),
+            ClientKind::Service => {
+                let service = target.service.as_ref().ok_or_else(|| lacks("a Service"))?;
+                let client = node_client(service, target.password()).map_err(|_| lacks("a Service"))?;
+                Way::Service(client)
+            }
+            ClientKind::Sentinel | ClientKind::ErrorOnly => {
+                let config = target.config.sentinel().ok_or_else(|| lacks("Sentinels"))?;
+                if !target.is_direct() {
+                    return Err(DrillError::OutOfReach { client: kind });
+                }
+                let client = sentinel_client(target, config).map_err(|_| lacks("Sentinels"))?;
                 Way::Sentinels(Box::new(client))
             }
-            (true, None) => return Err(impossible()),
         };
         Ok(Self { way, switches: switches.map(Switches::subscribe) })
     }
@@ -66,6 +75,7 @@ impl Finder {
             match &mut self.way {
                 Way::Sentinels(client) => client.get_async_connection_with_config(&patient()).await,
                 Way::Roles(nodes) => nodes.master().await,
+                Way::Service(client) => client.get_multiplexed_async_connection_with_config(&patient()).await,
             }
         };
         tokio::time::timeout(PATIENCE, find).await.unwrap_or_else(|_| Err(too_slow()))
@@ -111,4 +121,32 @@ pub(crate) fn patient() -> AsyncConnectionConfig {
 
 fn too_slow() -> RedisError {
     RedisError::from((ErrorKind::Io, "no master was found in time"))
+}
+
+#[cfg(test)]
+mod tests {
+    use redoubt_wire::secrets::Secrets;
+
+    use super::*;
+    use crate::survey::testing::{config, standalone};
+
+    fn target(config: redoubt_wire::config::SetConfig) -> Target {
+        let dir = tempfile::tempdir().unwrap();
+        redoubt_wire::secrets::generate_missing(dir.path()).unwrap();
+        Target::new(config, Secrets::load(dir.path()).unwrap())
+    }
+
+    #[test]
+    fn a_client_that_cannot_find_the_master_is_refused_before_anything_is_broken() {
+        let refused =
+            |kind, target: &Target| Finder::new(kind, target, None).err().map(|error| error.to_string());
+        let set = target(config());
+        assert_eq!(refused(ClientKind::Sentinel, &set), None);
+        assert!(refused(ClientKind::Service, &set).unwrap().contains("needs a Service"));
+        assert!(refused(ClientKind::ErrorOnly, &target(standalone())).unwrap().contains("needs Sentinels"));
+        let server = set.config.nodes[0].server.clone();
+        let far = Target { reach: [(server.clone(), server)].into(), ..set };
+        assert!(refused(ClientKind::Sentinel, &far).unwrap().contains("cannot be reached from here"));
+        assert_eq!(refused(ClientKind::Role, &far), None);
+    }
 }

@@ -17,8 +17,11 @@ struct Node {
 impl Nodes {
     /// The nodes of a set.
     pub(crate) fn new(target: &Target) -> Self {
-        let clients =
-            target.config.nodes.iter().filter_map(|node| node_client(&node.server, target.password()).ok());
+        let clients = target
+            .config
+            .nodes
+            .iter()
+            .filter_map(|node| node_client(target.reached(&node.server), target.password()).ok());
         Self(clients.map(|client| Node { client, connection: None }).collect())
     }
 

@@ -25,7 +25,7 @@ impl Switches {
         let (sender, announced) = watch::channel(String::new());
         let mut tasks = JoinSet::new();
         for sentinel in &config.sentinels {
-            if let Ok(client) = node_client(&sentinel.server, target.sentinel_password()) {
+            if let Ok(client) = node_client(target.reached(&sentinel.server), target.sentinel_password()) {
                 tasks.spawn(listen(client, config.master_name.clone(), sender.clone()));
             }
         }

@@ -31,7 +31,7 @@ pub(crate) use self::{
     container::SERVER,
     pod::{faults, probe_pod},
     service::member_services,
-    settings::secret,
+    settings::{CONFIG_FILE, secret},
     volume::probe_claim,
 };
 

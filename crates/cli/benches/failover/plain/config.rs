@@ -66,7 +66,7 @@ fn written(dir: &Path, name: &str, text: &str) -> Result<PathBuf> {
 pub(super) fn target(dir: &Path) -> Result<Target> {
     let secrets = dir.join("secrets");
     generate_missing(&secrets)?;
-    Ok(Target { config: set(), secrets: Secrets::load(&secrets)? })
+    Ok(Target::new(set(), Secrets::load(&secrets)?))
 }
 
 fn set() -> SetConfig {

@@ -16,7 +16,8 @@ use super::Resolved;
 use crate::{
     commands::resources::told,
     failure::{Code, Failure, Problem},
-    observe, print,
+    place::machine,
+    print,
     progress::Going,
     report::Report,
     runtime, say,
@@ -105,7 +106,7 @@ async fn ready(
             None if local.engine()?.is_none() => *engine = Some(spawn(local, resolved)?),
             None => {}
         }
-        let reports: Vec<Report> = observe::reports(local)
+        let reports: Vec<Report> = machine::reports(local)
             .await?
             .into_iter()
             .filter(|report| names.contains(&report.name))
@@ -181,7 +182,7 @@ fn why(report: &Report) -> Option<&Condition> {
 /// The engine said so of what was applied, and what its members say now agrees: the status of an engine that was killed
 /// may be from before a change, or before everything was stopped.
 fn is_seen_ready(report: &Report) -> bool {
-    report.engine.running && report.is_ready() && report.confirmed
+    report.engine.is_some_and(|engine| engine.running) && report.is_ready() && report.confirmed
 }
 
 /// Nothing is under way that could make it ready.

@@ -8,7 +8,7 @@ use redoubt_wire::{client::AgentClient, config::SetConfig};
 use tokio::sync::{Mutex, watch};
 
 use crate::{
-    observe,
+    ask::ask,
     report::{Engine, Live, Report},
     view::Feed,
 };
@@ -37,7 +37,7 @@ impl Sight {
 
     /// How all Redis are, as the engine sees them, without asking anybody.
     pub(super) fn published(&self) -> Vec<Report> {
-        let engine = Engine { running: true, pid: Some(std::process::id()) };
+        let engine = Some(Engine { running: true, pid: Some(std::process::id()) });
         let report = |(key, view): (&redoubt_api::Key, &redoubt_engine::View)| Report {
             name: key.name.clone(),
             namespace: key.namespace.clone(),
@@ -67,7 +67,7 @@ impl Sight {
             *asked = Some(Asked { config, agents });
         }
         match &*asked {
-            Some(Asked { config, agents }) => Live::new(config, &observe::ask(agents, ANSWER).await),
+            Some(Asked { config, agents }) => Live::new(config, &ask(agents, ANSWER).await),
             None => Live::default(),
         }
     }

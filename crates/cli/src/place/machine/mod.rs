@@ -1,6 +1,9 @@
-//! How the sets of this machine are: what the engine published, and what the agents say at this moment.
+//! The sets of this machine: what the engine published, and what the agents say at this moment.
 
-use std::{borrow::Borrow, time::Duration};
+mod log;
+mod saboteur;
+
+use std::{collections::BTreeMap, time::Duration};
 
 use futures::future::join_all;
 use jiff::Timestamp;
@@ -11,13 +14,13 @@ use redoubt_engine::{
     status, template,
 };
 use redoubt_local::{Local, LocalMember};
-use redoubt_wire::{
-    client::{AgentClient, AgentError},
-    config::SetConfig,
-};
+use redoubt_wire::config::SetConfig;
 
+pub(super) use self::{log::show as log, saboteur::LocalSaboteur};
+use super::Set;
 use crate::{
-    failure::Failure,
+    ask::ask,
+    failure::{Code, Failure},
     report::{Answers, Engine, Live, Report, is_ready},
 };
 
@@ -42,7 +45,7 @@ pub(crate) async fn report(local: &Local, name: &str) -> Result<Report, Failure>
         None => (published.unwrap_or_else(|| not_started(engine.is_some(), now)), Live::default(), false),
     };
     let namespace = config.map_or_else(|| "default".to_owned(), |config| config.namespace);
-    let engine = Engine { running: engine.is_some(), pid: engine };
+    let engine = Some(Engine { running: engine.is_some(), pid: engine });
     let generation = local.store().get(name)?.and_then(|redis| redis.metadata.generation);
     Ok(Report { name: name.to_owned(), namespace, generation, engine, status, live, confirmed })
 }
@@ -54,16 +57,13 @@ pub(crate) async fn reports(local: &Local) -> Result<Vec<Report>, Failure> {
     Ok(all.into_iter().filter_map(Result::ok).collect())
 }
 
-/// What each of these agents says now, within a time.
-pub(crate) async fn ask<A: Borrow<AgentClient>>(agents: &[(String, A)], within: Duration) -> Answers {
-    let one = async |(name, agent): &(String, A)| {
-        let agent: &AgentClient = agent.borrow();
-        let answer = tokio::time::timeout(within, agent.state()).await.unwrap_or_else(|_| {
-            Err(AgentError::Timeout { agent: agent.endpoint().clone(), what: "its state", after: within })
-        });
-        (name.clone(), answer)
+/// The members of one set, and the ways to them.
+pub(super) fn set(local: &Local, name: &str) -> Result<Set, Failure> {
+    let Some(config) = local.config(name)? else {
+        return Err(Failure::new(Code::NotHealthy, format_args!("{name} is not started yet"))
+            .hint("start it with `redoubt up`"));
     };
-    join_all(agents.iter().map(one)).await.into_iter().collect()
+    Ok(Set { secrets: local.secrets(name)?, config, tunnels: BTreeMap::new(), patience: ANSWER })
 }
 
 /// The same judgement the engine would make, on what the agents say: all there is without one.

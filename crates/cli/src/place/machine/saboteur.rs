@@ -4,19 +4,22 @@ use jiff::Timestamp;
 use redoubt_api::RESTARTED_AT;
 use redoubt_drill::{Sabotage, Saboteur};
 use redoubt_local::{Local, LocalError};
-use redoubt_wire::{
-    client::{AgentClient, AgentError},
-    failover::{Cause, Failover, Outcome},
-};
+use redoubt_wire::{client::AgentClient, failover::Failover};
 use rustix::process::{Pid, Signal, kill_process};
+
+use crate::ask::{hand_over, unasked as remote};
 
 /// Breaks members of one set.
 pub(crate) struct LocalSaboteur {
-    pub local: Local,
-    pub name: String,
+    local: Local,
+    name: String,
 }
 
 impl LocalSaboteur {
+    pub(crate) fn new(local: &Local, name: &str) -> Self {
+        Self { local: local.clone(), name: name.to_owned() }
+    }
+
     fn agent(&self, member: &str) -> Result<AgentClient, LocalError> {
         let agents = self.local.agents(&self.name)?;
         let known = || agents.iter().map(|(name, _)| name.clone()).collect();
@@ -47,9 +50,11 @@ impl Saboteur for LocalSaboteur {
     }
 
     async fn kill_agent(&self, member: &str) -> Result<(), Sabotage> {
-        let what = format!("cannot kill the agent of {member}");
-        let pid = self.local.member(member).map_err(|error| local(&what, &error))?.pid;
-        signal_process(&what, pid, Signal::KILL)
+        self.signal_agent(member, Signal::KILL)
+    }
+
+    async fn stop_agent(&self, member: &str) -> Result<(), Sabotage> {
+        self.signal_agent(member, Signal::TERM)
     }
 
     async fn roll(&self) -> Result<(), Sabotage> {
@@ -60,20 +65,17 @@ impl Saboteur for LocalSaboteur {
     async fn switchover(&self, master: &str) -> Result<Failover, Sabotage> {
         let what = format!("{master} did not hand over");
         let agent = self.agent(master).map_err(|error| local(&what, &error))?;
-        let failover =
-            agent.switchover(None, Cause::Switchover, None).await.map_err(|error| remote(&what, &error))?;
-        match failover.outcome.clone() {
-            Outcome::Done => Ok(failover),
-            Outcome::Stopped { why } => Err(Sabotage {
-                what,
-                why,
-                next: "see `redoubt status`, and try again when it is healthy".to_owned(),
-            }),
-        }
+        hand_over(&agent, what).await
     }
 }
 
 impl LocalSaboteur {
+    fn signal_agent(&self, member: &str, signal: Signal) -> Result<(), Sabotage> {
+        let what = format!("cannot signal the agent of {member}");
+        let pid = self.local.member(member).map_err(|error| local(&what, &error))?.pid;
+        signal_process(&what, pid, signal)
+    }
+
     fn ask_for_restart(&self) -> Result<(), LocalError> {
         if self.local.engine()?.is_none() {
             return Err(LocalError::EngineAbsent { state_dir: self.local.state_dir().root().to_path_buf() });
@@ -100,8 +102,4 @@ fn signal_process(what: &str, pid: Option<u32>, signal: Signal) -> Result<(), Sa
 
 fn local(what: &str, error: &LocalError) -> Sabotage {
     Sabotage { what: what.to_owned(), why: error.to_string(), next: error.next() }
-}
-
-fn remote(what: &str, error: &AgentError) -> Sabotage {
-    Sabotage { what: what.to_owned(), why: error.to_string(), next: error.next().to_owned() }
 }

@@ -92,7 +92,7 @@ pub(crate) fn report() -> Report {
         name: "cart".to_owned(),
         namespace: "default".to_owned(),
         generation: None,
-        engine: Engine { running: true, pid: Some(7) },
+        engine: Some(Engine { running: true, pid: Some(7) }),
         status,
         live: Live { nodes: BTreeMap::from([("cart-0".to_owned(), figures)]), ..Live::default() },
         confirmed: false,
@@ -127,7 +127,7 @@ fn what_is_wrong_stands_at_the_top_and_what_is_well_takes_no_room() {
 #[test]
 fn a_set_that_nobody_watches_says_so() {
     let mut report = report();
-    report.engine.running = false;
+    report.engine = Some(Engine { running: false, pid: None });
     assert!(plain(&text(&report, now(), false)).contains("nobody watches it"));
 }
 

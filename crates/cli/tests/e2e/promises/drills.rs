@@ -69,6 +69,16 @@ fn a_master_that_hangs_or_dies_with_its_agent_is_replaced() {
     }
 }
 
+/// As before the machine is switched off: the agent hands over, ends, and is started again.
+#[test]
+fn a_master_whose_agent_is_asked_to_stop_hands_over_first() {
+    let lab = cart();
+    let result = drill(&lab, "stop-master", "sentinel");
+    assert_ne!(result["master_before"], result["master_after"], "{result:#}");
+    let last = &lab.status("cart")["lastFailover"];
+    assert_eq!((&last["id"], &last["cause"]), (&result["failover_id"], &"stop".into()), "{last:#}");
+}
+
 #[test]
 fn deaths_of_others_do_not_stop_writes() {
     let lab = cart();

@@ -54,8 +54,9 @@ lab-up: lab ## Starts a Kubernetes of LAB_NODES (3) nodes on this machine, as ro
 lab-down: lab ## Ends it and leaves nothing behind
 	@$(TARGET)/debug/lab down
 
-# A cluster that KUBECONFIG names is tested as it is. Without one, a lab is started for these tests and removed again;
-# two of these take turns, for they would start the same one.
+# A cluster that KUBECONFIG names is tested as it is, with the image that REDOUBT_TEST_IMAGE names. Without one, a lab is
+# started for these tests and removed again; two of these take turns, for they would start the same one. Everything is
+# built before it starts: the machine is busy enough then.
 .PHONY: test-kubernetes
 test-kubernetes: ## Runs the tests that need Kubernetes, on a lab of its own or on what KUBECONFIG names
 	@if [ -n "$${KUBECONFIG:-}" ]; then exec $(MAKE) --no-print-directory test-cluster; fi; \
@@ -65,18 +66,25 @@ test-kubernetes: ## Runs the tests that need Kubernetes, on a lab of its own or 
 	if ! lacks=$$($(TARGET)/debug/lab doctor 2>&1); then echo "left out: the tests that need Kubernetes; $$lacks" >&2; exit 0; fi; \
 	trap '$(TARGET)/debug/lab down' EXIT; \
 	$(TARGET)/debug/lab down; \
+	$(TARGET)/debug/lab build; \
+	$(TARGET)/debug/lab image redoubt; \
+	cargo test --locked --no-run $(KUBERNETES_TESTS); \
 	eval "$$($(TARGET)/debug/lab up 9<&-)"; \
-	$(MAKE) --no-print-directory test-cluster 9<&-
+	REDOUBT_TEST_IMAGE=redoubt:lab $(MAKE) --no-print-directory test-cluster 9<&-
+
+KUBERNETES_TESTS := --package redoubt-lab --package redoubt-cli --test kubernetes
+# Every wait of a test has a limit of its own; this one is for what hangs outside of them.
+TEST_CLUSTER_LIMIT := 40m
 
 .PHONY: test-cluster
 test-cluster:
-	cargo test --locked --package redoubt-lab --package redoubt-cli --test kubernetes
+	timeout $(TEST_CLUSTER_LIMIT) cargo test --locked --no-fail-fast $(KUBERNETES_TESTS)
 
 .PHONY: lint
 lint: compiler $(DENY) ## Checks format, lints, licenses and banned crates; warnings are errors
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- --deny warnings
-	cargo clippy --package redoubt-lab --test kubernetes --locked -- --deny warnings
+	cargo clippy $(KUBERNETES_TESTS) --locked -- --deny warnings
 	$(DENY) --locked check bans licenses sources
 
 # A cargo-deny that is installed already serves as well. It runs for a second, so it is built without optimisation.

@@ -31,7 +31,7 @@ pub(crate) enum Command {
     },
     /// Ends a lab and removes all of it, also what a crashed one left
     Down,
-    /// Builds an image and loads it into every node
+    /// Builds images and loads them into every node
     #[command(subcommand)]
     Image(ImageCommand),
     #[command(flatten)]
@@ -42,6 +42,8 @@ pub(crate) enum Command {
 pub(crate) enum ImageCommand {
     /// This repository's program, as redoubt:lab
     Redoubt,
+    /// Servers of other versions, as redis:6.2, redis:8.0, valkey/valkey:8.1 and valkey/valkey:9.1
+    Servers,
 }
 
 /// What can go wrong, and how it is put right.

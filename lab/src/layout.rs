@@ -18,7 +18,7 @@ const ZONES: [&str; 3] = ["zone-a", "zone-b", "zone-c"];
 /// with nothing: 198.18.I.0/24 for machines, 198.19.0.0/17 for services and 198.19.128.0/17 for pods.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Lab {
-    instance: u8,
+    pub(crate) instance: u8,
 }
 
 impl Lab {

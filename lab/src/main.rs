@@ -25,7 +25,7 @@ use anyhow::Result;
 use clap::Parser as _;
 
 use crate::{
-    args::{Cli, Command, ImageCommand},
+    args::{Cli, Command},
     layout::Lab,
     parts::Parts,
 };
@@ -48,7 +48,7 @@ async fn execute(lab: Lab, command: Command) -> Result<()> {
         Command::Build => build(&Parts::new()?).await,
         Command::Up { nodes } => up::up(lab, nodes).await,
         Command::Down => down::down(lab).await,
-        Command::Image(ImageCommand::Redoubt) => up::image_redoubt(lab).await,
+        Command::Image(wanted) => up::image(lab, wanted).await,
         Command::Fault(fault) => faults::act(lab, fault).await,
     }
 }

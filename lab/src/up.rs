@@ -1,6 +1,6 @@
 //! A lab from nothing to nodes that are ready.
 
-use std::{fs, io, time::Duration};
+use std::{fs, io, path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use futures::future::try_join_all;
@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
+    args::ImageCommand,
     certs::Authority,
     control_plane, doctor, images,
     kubectl::Kubectl,
@@ -65,7 +66,12 @@ pub(crate) async fn up(lab: Lab, count: u8) -> Result<()> {
         lab.kubeconfig().display()
     ));
     let bin = for_people(&parts)?;
-    print(&format!("export KUBECONFIG={} PATH={}:$PATH", lab.kubeconfig().display(), bin.display()));
+    print(&format!(
+        "export KUBECONFIG={} LAB_INSTANCE={} PATH={}:$PATH",
+        lab.kubeconfig().display(),
+        lab.instance,
+        bin.display()
+    ));
     Ok(())
 }
 
@@ -126,25 +132,32 @@ fn is_ready(node: &Value) -> bool {
 }
 
 /// `lab/bin`, with the programs that people call.
-fn for_people(parts: &Parts) -> Result<std::path::PathBuf> {
+fn for_people(parts: &Parts) -> Result<PathBuf> {
     let bin = parts::source("bin");
     fs::create_dir_all(&bin).with_context(|| format!("cannot make {}", bin.display()))?;
     for name in parts::FOR_PEOPLE {
         parts::link(&bin.join(name), &parts.program(name))?;
     }
+    let own = std::env::current_exe().context("cannot tell where this program is")?;
+    parts::link(&bin.join("lab"), &own)?;
     Ok(bin)
 }
 
-/// Builds the image of this repository's program, and gives it to every node that runs.
-pub(crate) async fn image_redoubt(lab: Lab) -> Result<()> {
-    let archive = images::build_redoubt(&Parts::new()?).await?;
+/// Builds images, and gives them to every node that runs.
+pub(crate) async fn image(lab: Lab, wanted: ImageCommand) -> Result<()> {
+    let built = match wanted {
+        ImageCommand::Redoubt => vec![images::build_redoubt().await?],
+        ImageCommand::Servers => images::build_servers().await?,
+    };
+    let names: Vec<&str> = built.iter().map(|built| built.name.as_str()).collect();
+    let names = names.join(", ");
     let Ok(running) = Running::find(lab) else {
-        say(&format!("built {}; the next lab has it", images::REDOUBT));
+        say(&format!("built {names}; the next lab has it"));
         return Ok(());
     };
-    let archives = [archive];
+    let archives: Vec<PathBuf> = built.iter().map(|built| built.archive.clone()).collect();
     let sandboxes: Vec<Sandbox> = running.nodes.into_iter().filter_map(node::running).collect();
     try_join_all(sandboxes.iter().map(|sandbox| images::load(sandbox, &archives))).await?;
-    say(&format!("loaded {} into {} nodes", images::REDOUBT, sandboxes.len()));
+    say(&format!("loaded {names} into {} nodes", sandboxes.len()));
     Ok(())
 }

@@ -11,8 +11,10 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 
 use super::{
-    archive::{self, Entry, Image},
-    closure,
+    Built,
+    archive::{Entry, Image},
+    closure::{self, Library},
+    of_this_tree, save, target,
 };
 use crate::{
     parts::{self, Parts},
@@ -35,46 +37,25 @@ const APPLETS: [&str; 30] = [
 const REDIS: [&str; 3] = ["redis-server", "redis-cli", "redis-check-rdb"];
 const TARGET: &str = "x86_64-unknown-linux-musl";
 
-/// Builds the images that are missing, all but that of this repository.
+/// Builds the images that are missing, all but those that belong to this tree.
 pub(crate) async fn build(parts: &Parts) -> Result<()> {
-    fs::create_dir_all(parts.image_folder()).context("cannot make the folder of images")?;
     let pause = parts.program("pause");
     let pause = fs::canonicalize(&pause).with_context(|| format!("{} is missing", pause.display()))?;
-    save(parts, "pause", &pause_image(&pause))?;
-    save(parts, "redis", &redis().await?)
+    save(&parts.image_folder(), "pause", &pause_image(&pause))?;
+    save(&parts.image_folder(), "redis", &redis().await?).map(drop)
 }
 
 /// Builds this repository's program, without any library, and its image.
-pub(crate) async fn build_redoubt(parts: &Parts) -> Result<PathBuf> {
+pub(crate) async fn build_redoubt() -> Result<Built> {
     run::watched(Command::new("rustup").args(["target", "add", TARGET])).await?;
     let mut cargo = Command::new("cargo");
     cargo.args(["build", "--locked", "--profile=lab", "--package", "redoubt-cli", "--target", TARGET]);
     // ring compiles C that needs no C library, so the machine's compiler serves.
     cargo.env("CC_x86_64_unknown_linux_musl", "gcc").current_dir(parts::source(".."));
     run::watched(&mut cargo).await.context("cannot build redoubt")?;
-    let target =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| parts::source("../target"), PathBuf::from);
-    let program = target.join(TARGET).join("lab/redoubt");
-    fs::create_dir_all(parts.image_folder()).context("cannot make the folder of images")?;
-    save(parts, "redoubt", &redoubt_image(program))?;
-    Ok(archive_path(parts, "redoubt"))
-}
-
-fn save(parts: &Parts, name: &str, image: &Image) -> Result<()> {
-    let file = |kind: &str| parts.image_folder().join(format!("{name}.{kind}"));
-    let (path, partial, made_from) =
-        (archive_path(parts, name), file(&format!("partial-{}", std::process::id())), file("made-from"));
-    let fingerprint = archive::fingerprint(image)?;
-    if path.exists() && fs::read_to_string(&made_from).is_ok_and(|before| before == fingerprint) {
-        return Ok(());
-    }
-    archive::write(image, &partial).with_context(|| format!("cannot make the image {name}"))?;
-    fs::rename(&partial, &path).with_context(|| format!("cannot make {}", path.display()))?;
-    fs::write(&made_from, fingerprint).with_context(|| format!("cannot write {}", made_from.display()))
-}
-
-fn archive_path(parts: &Parts, name: &str) -> PathBuf {
-    parts.image_folder().join(format!("{name}.tar"))
+    let program = target().join(TARGET).join("lab/redoubt");
+    let archive = save(&of_this_tree(), "redoubt", &redoubt_image(program))?;
+    Ok(Built { name: "redoubt:lab".to_owned(), archive })
 }
 
 fn pause_image(program: &Path) -> Image {
@@ -96,27 +77,40 @@ fn redoubt_image(program: PathBuf) -> Image {
 }
 
 async fn redis() -> Result<Image> {
+    let programs = REDIS.map(|name| (name.to_owned(), Path::new("/usr/bin").join(name)));
+    let mut image = server("docker.io/library/redis:7.0", "redis", &programs, None).await?;
+    image.entries.push(link("redis-check-aof", "redis-server"));
+    Ok(image)
+}
+
+/// A server with its client, its libraries and a shell. The libraries are this machine's, or those below `root`, where
+/// another system was unpacked.
+pub(super) async fn server(
+    name: &str,
+    family: &str,
+    programs: &[(String, PathBuf)],
+    root: Option<&Path>,
+) -> Result<Image> {
+    let server = format!("{family}-server");
     let mut entries = system();
     let mut libraries = BTreeSet::new();
-    for name in REDIS {
-        let program = Path::new("/usr/bin").join(name);
-        libraries.extend(closure::libraries(&program).await?);
-        entries.push(Entry::File { path: format!("usr/local/bin/{name}"), from: program });
+    for (name, program) in programs {
+        libraries.extend(closure::libraries(program, root).await?);
+        entries.push(Entry::File { path: format!("usr/local/bin/{name}"), from: program.clone() });
     }
-    for name in ["redis-sentinel", "redis-check-aof"] {
-        entries.push(Entry::Link { path: format!("usr/local/bin/{name}"), to: "redis-server".to_owned() });
-    }
-    for library in libraries {
-        let path = library.display().to_string().trim_start_matches('/').to_owned();
-        entries.push(Entry::File { path, from: library });
-    }
+    entries.push(link(&format!("{family}-sentinel"), &server));
+    entries.extend(libraries.into_iter().map(|Library { path, from }| Entry::File { path, from }));
     entries.push(Entry::Open { path: "data".to_owned() });
     Ok(Image {
-        names: vec!["docker.io/library/redis:7.0".to_owned()],
+        names: vec![name.to_owned()],
         entries,
         // Debian's server takes no strangers unless it is told so; the official image's is built to.
-        config: config(&json!({ "Cmd": ["redis-server", "--protected-mode", "no"], "WorkingDir": "/data" })),
+        config: config(&json!({ "Cmd": [server, "--protected-mode", "no"], "WorkingDir": "/data" })),
     })
+}
+
+fn link(name: &str, to: &str) -> Entry {
+    Entry::Link { path: format!("usr/local/bin/{name}"), to: to.to_owned() }
 }
 
 fn config(own: &Value) -> Value {

@@ -1,7 +1,7 @@
 //! What only a lab can do to a cluster. These tests take turns: each leaves the cluster as it was.
 
 use crate::{
-    cluster::{alone, becomes_ready, eventually, is_lab, kubectl, lab, run, try_run},
+    cluster::{alone, becomes_ready, eventually, is_lab, kubectl, lab, ready, run, try_run},
     shop::Shop,
 };
 
@@ -46,6 +46,40 @@ fn a_node_that_is_cut_off_is_not_ready_and_comes_back() {
         cut.now();
         becomes_ready("node-3", "True");
     }
+}
+
+#[test]
+fn a_zone_that_is_cut_off_is_not_ready_and_the_others_are() {
+    if is_lab("a_zone_that_is_cut_off_is_not_ready_and_the_others_are") {
+        let _alone = alone();
+        let mut cut = Undo::later(&["cut-zone", "zone-b"], "uncut-zone");
+        becomes_ready("node-2", "Unknown");
+        assert_eq!((ready("node-1"), ready("node-3")), ("True".to_owned(), "True".to_owned()));
+        cut.now();
+        becomes_ready("node-2", "True");
+    }
+}
+
+#[test]
+fn a_zonal_volume_keeps_its_pod_in_its_zone() {
+    if !is_lab("a_zonal_volume_keeps_its_pod_in_its_zone") {
+        return;
+    }
+    let _alone = alone();
+    let shop = Shop::open("zonal", "zonal");
+    let node = shop.node_of("cart-0");
+    run(&mut kubectl(&["cordon", &node]));
+    let deleted = shop.run(&["delete", "pod", "cart-0"]);
+    let why = "jsonpath={.status.conditions[?(@.type=='PodScheduled')].message}";
+    let refused = eventually("a pod that no other zone takes", || {
+        let said = shop.run(&["get", "pod", "cart-0", "-o", why])?;
+        if said.is_empty() { Err("it says nothing".to_owned()) } else { Ok(said) }
+    });
+    run(&mut kubectl(&["uncordon", &node]));
+    deleted.unwrap();
+    assert!(refused.contains("volume node affinity"), "{refused}");
+    shop.is_whole();
+    assert_eq!(shop.node_of("cart-0"), node);
 }
 
 #[test]

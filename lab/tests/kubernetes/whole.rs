@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    cluster::{calm, eventually, get, is_lab, kubectl},
+    cluster::{apply, calm, eventually, get, is_lab, kubectl, lab, run},
     shop::Shop,
 };
 
@@ -113,3 +113,43 @@ fn a_volume_grows_while_it_is_used() {
         if said == "256Mi" { Ok(()) } else { Err(said) }
     });
 }
+
+#[test]
+fn servers_of_other_versions_start_from_their_images() {
+    if !is_lab("servers_of_other_versions_start_from_their_images") {
+        return;
+    }
+    let _calm = calm();
+    run(&mut lab(&["image", "servers"]));
+    let shop = Shop::open("servers", "");
+    for (name, image, server, wanted) in [
+        ("redis-6", "redis:6.2", "redis-server", "v=6.2."),
+        ("redis-8", "redis:8.0", "redis-server", "v=8.0."),
+        ("valkey-8", "valkey/valkey:8.1", "valkey-server", "v=8.1."),
+        ("valkey-9", "valkey/valkey:9.1", "valkey-server", "v=9.1."),
+    ] {
+        // Beside the pod that stands for all: what it says of itself, and that a server answers its client.
+        apply(&POD.replace("NAMESPACE", &shop.namespace).replace("NAME", name).replace("IMAGE", image));
+        let ask = |command: &[&str]| shop.run(&[&["exec", name, "--"], command].concat());
+        eventually(&format!("an answer of {image}"), || match ask(&["redis-cli", "ping"])?.as_str() {
+            "PONG" => Ok(()),
+            other => Err(other.to_owned()),
+        });
+        let version = ask(&[server, "--version"]).unwrap();
+        assert!(version.contains(wanted), "{image}: {version}");
+    }
+}
+
+/// A server as its image starts it.
+const POD: &str = "
+apiVersion: v1
+kind: Pod
+metadata: { name: NAME, namespace: NAMESPACE }
+spec:
+  terminationGracePeriodSeconds: 1
+  securityContext: { runAsNonRoot: true, runAsUser: 999, seccompProfile: { type: RuntimeDefault } }
+  containers:
+    - name: server
+      image: IMAGE
+      securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: [ALL] } }
+";

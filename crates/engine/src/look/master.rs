@@ -71,13 +71,27 @@ impl<'a> Look<'a> {
 
     fn nobody_named(&self) -> Waiting {
         let answering = self.sentinels().filter(|view| view.sentinel().is_some()).count();
-        Waiting::new(
-            "NoMaster",
-            format!(
-                "no majority of the Sentinels names a master ({answering} of {} answer); the agents decide who leads as soon as enough of them answer",
-                self.voters()
-            ),
-        )
+        let why = format!(
+            "no majority of the Sentinels names a master ({answering} of {} answer); the agents decide who leads as soon as enough of them answer",
+            self.voters()
+        );
+        // Whom the platform cannot run never answers by itself.
+        let said = [Some(why), self.troubles()].into_iter().flatten().collect::<Vec<_>>().join("; ");
+        Waiting::new("NoMaster", said)
+    }
+
+    /// What the platform says of those it cannot run, each trouble once: `cart-0, cart-1: no machine takes its pod`.
+    fn troubles(&self) -> Option<String> {
+        let mut troubles: Vec<(&str, Vec<&str>)> = Vec::new();
+        for member in self.nodes().chain(self.sentinels()).map(|view| &view.member) {
+            let Some(trouble) = member.trouble.as_deref() else { continue };
+            match troubles.iter_mut().find(|(known, _)| *known == trouble) {
+                Some((_, names)) => names.push(&member.name),
+                None => troubles.push((trouble, vec![&member.name])),
+            }
+        }
+        let said = troubles.iter().map(|(trouble, names)| format!("{}: {trouble}", names.join(", ")));
+        (!troubles.is_empty()).then(|| said.collect::<Vec<_>>().join("; "))
     }
 
     /// A Sentinel that runs and names another master.

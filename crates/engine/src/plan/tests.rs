@@ -265,6 +265,19 @@ fn a_roll_stops_at_what_is_not_well() {
 }
 
 #[test]
+fn who_cannot_run_is_named_while_nobody_leads() {
+    let stuck = |view: &mut MemberView| view.member.trouble = Some("no machine takes its pod".to_owned());
+    let nobody = |scene: Scene, name| scene.voter(name, |sentinel| sentinel.master = None);
+    let scene = ["cart-0", "cart-1"].into_iter().fold(Scene::sentinel(), |scene, name| {
+        scene.silent(name).member(name, stuck)
+    });
+    let scene = ["cart-sentinel-0", "cart-sentinel-1", "cart-sentinel-2"].into_iter().fold(scene, nobody);
+    let waiting = scene.plan().waiting.unwrap();
+    assert_eq!(waiting.reason, "NoMaster");
+    assert!(waiting.why.ends_with("; cart-0, cart-1: no machine takes its pod"), "{}", waiting.why);
+}
+
+#[test]
 fn what_serves_nothing_gets_the_corrected_template_first() {
     let scene = || Scene::sentinel().outdated("cart-0").outdated("cart-1").outdated("cart-2");
     let backoff = |node: &mut redoubt_wire::state::NodeState| {

@@ -178,6 +178,9 @@ fn write(data: &Data, slots: std::ops::Range<usize>, at: &Endpoint) -> Result<()
             pipe.clear();
         }
     }
+    if pipe.is_empty() {
+        return Ok(());
+    }
     Ok(pipe.exec(&mut connection)?)
 }
 

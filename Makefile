@@ -54,23 +54,27 @@ lab-up: lab ## Starts a Kubernetes of LAB_NODES (3) nodes on this machine, as ro
 lab-down: lab ## Ends it and leaves nothing behind
 	@$(TARGET)/debug/lab down
 
-# A cluster that KUBECONFIG names is tested as it is, with the image that REDOUBT_TEST_IMAGE names. Without one, a lab is
-# started for these tests and removed again; two of these take turns, for they would start the same one. Everything is
-# built before it starts: the machine is busy enough then.
-.PHONY: test-kubernetes
-test-kubernetes: ## Runs the tests that need Kubernetes, on a lab of its own or on what KUBECONFIG names
-	@if [ -n "$${KUBECONFIG:-}" ]; then exec $(MAKE) --no-print-directory test-cluster; fi; \
+# Makes $(1) on the cluster that KUBECONFIG names, as it is, with the image that REDOUBT_TEST_IMAGE names. Without one, a lab is
+# started for that and removed again; two of these take turns, for they would start the same one. Everything is built before it
+# starts, $(2) by cargo: the machine is busy enough then.
+define on_a_cluster
+	@if [ -n "$${KUBECONFIG:-}" ]; then exec $(MAKE) --no-print-directory $(1); fi; \
 	$(MAKE) --no-print-directory lab; \
 	export LAB_INSTANCE=$${LAB_INSTANCE:-1} LAB_NODES=3; \
 	exec 9</var/lib; flock 9; \
-	if ! lacks=$$($(TARGET)/debug/lab doctor 2>&1); then echo "left out: the tests that need Kubernetes; $$lacks" >&2; exit 0; fi; \
+	if ! lacks=$$($(TARGET)/debug/lab doctor 2>&1); then echo "left out: what needs Kubernetes; $$lacks" >&2; exit 0; fi; \
 	trap '$(TARGET)/debug/lab down' EXIT; \
 	$(TARGET)/debug/lab down; \
 	$(TARGET)/debug/lab build; \
 	$(TARGET)/debug/lab image redoubt; \
-	cargo test --locked --no-run $(KUBERNETES_TESTS); \
+	cargo $(2); \
 	eval "$$($(TARGET)/debug/lab up 9<&-)"; \
-	REDOUBT_TEST_IMAGE=redoubt:lab $(MAKE) --no-print-directory test-cluster 9<&-
+	REDOUBT_TEST_IMAGE=redoubt:lab $(MAKE) --no-print-directory $(1) 9<&-
+endef
+
+.PHONY: test-kubernetes
+test-kubernetes: ## Runs the tests that need Kubernetes, on a lab of its own or on what KUBECONFIG names
+	$(call on_a_cluster,test-cluster,test --locked --no-run $(KUBERNETES_TESTS))
 
 KUBERNETES_TESTS := --package redoubt-lab --package redoubt-cli --test kubernetes
 # Every wait of a test has a limit of its own; this one is for what hangs outside of them.
@@ -108,6 +112,17 @@ bench-failover: servers ## Measures write gaps of failovers beside plain Sentine
 .PHONY: bench-slots
 bench-slots: servers ## Measures how fast slots move beside redis-cli --cluster: medians of ROUNDS (5)
 	cargo bench --locked --package redoubt-cli --bench slots -- --rounds $(or $(ROUNDS),5)
+
+.PHONY: bench-kubernetes
+bench-kubernetes: ## Measures creation, write gaps and the operator at rest on a lab: ROUNDS (3), TENANTS (30), ONLY
+	$(call on_a_cluster,bench-cluster,bench --locked --no-run $(KUBERNETES_BENCH))
+
+KUBERNETES_BENCH := --package redoubt-cli --bench kubernetes
+
+.PHONY: bench-cluster
+bench-cluster:
+	cargo bench --locked $(KUBERNETES_BENCH) -- \
+	    --rounds $(or $(ROUNDS),3) --tenants $(or $(TENANTS),30) $(addprefix --only ,$(ONLY))
 
 .PHONY: simulate
 simulate: compiler ## Runs the engine through new random histories of faults: HISTORIES (5000)

@@ -285,7 +285,7 @@ pub(crate) struct RedisCliArgs {
 pub(crate) struct LogsArgs {
     /// Name of the node or Sentinel, as `cart-0` or `cart-sentinel-0`
     pub node: String,
-    /// Go on with new lines
+    /// Go on with new lines; in a cluster until the container ends
     #[arg(short, long)]
     pub follow: bool,
     /// Form of the output; without it, text on a terminal and JSON elsewhere

@@ -103,3 +103,62 @@ fn a_quota_that_half_of_it_would_fit_into_lets_nothing_be_made() {
     namespace.kubectl(&["delete", "quota", "few"]);
     namespace.ready("cart");
 }
+
+/// What the condition says of this, in the end.
+#[track_caller]
+fn says(namespace: &Namespace, redis: &str, words: &str) {
+    wait(&format!("{redis} says {words}"), || {
+        let conditions = ["Progressing", "Ready"].map(|kind| namespace.condition(redis, kind));
+        let seen = format!("{conditions:?}");
+        if seen.contains(words) { Ok(()) } else { Err(seen) }
+    });
+}
+
+#[test]
+fn a_secret_is_named_with_what_is_wrong_with_it() {
+    let Some(namespace) = Namespace::new("a_secret_is_named_with_what_is_wrong_with_it") else { return };
+    namespace.kubectl(&["create", "secret", "generic", "wrong-key", "--from-literal=pass=given-1234"]);
+    namespace.kubectl(&["create", "secret", "generic", "unfit", "--from-literal=password=two words"]);
+    for (name, secret, words) in [
+        ("missing", "nobody", "create it with the key password"),
+        ("key", "wrong-key", "it has no key password (it has: pass)"),
+        ("words", "unfit", "the Secret unfit cannot be used"),
+    ] {
+        namespace.apply(&redis(name, &format!("{{auth: {{secretName: {secret}}}}}"))).unwrap();
+        says(&namespace, name, words);
+        assert_eq!(namespace.get("statefulset", name), None);
+    }
+    let shown = namespace.kubectl(&["get", "redis,events", "--output", "yaml"]);
+    assert!(!shown.contains("given-1234") && !shown.contains("two words"), "a password is shown");
+    // Put right, it goes on by itself.
+    let right = ["create", "secret", "generic", "nobody", "--from-literal=password=given-1234"];
+    namespace.kubectl(&right);
+    namespace.ready("missing");
+}
+
+/// A change that only the operator can judge: said in the status, and what runs goes on as it is.
+#[test]
+fn a_change_that_is_refused_leaves_what_runs_untouched() {
+    let Some(namespace) = Namespace::new("a_change_that_is_refused_leaves_what_runs_untouched") else {
+        return;
+    };
+    namespace.apply(&redis("cart", "{}")).unwrap();
+    namespace.ready("cart");
+    let runs = || namespace.kubectl(&["get", "pods", "--output", "jsonpath={.items[*].metadata.uid}"]);
+    let before = runs();
+    for (spec, words) in [
+        ("{config: {port: \"1\"}}", "spec.config.port"),
+        (
+            "{placement: {tolerations: [{operator: Perhaps, key: x}]}}",
+            "spec.template.spec.tolerations[0].operator",
+        ),
+        ("{auth: {secretName: nobody}}", "the Secret nobody is refused"),
+    ] {
+        namespace.apply(&redis("cart", spec)).unwrap();
+        says(&namespace, "cart", words);
+        assert_eq!(runs(), before, "{spec}");
+    }
+    namespace.apply(&redis("cart", "{}")).unwrap();
+    namespace.ready("cart");
+    assert_eq!(runs(), before);
+}

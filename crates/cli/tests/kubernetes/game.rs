@@ -46,11 +46,6 @@ impl Blow {
         }
     }
 
-    /// Nothing may be lost.
-    pub(crate) fn is_planned(self) -> bool {
-        matches!(self, Self::Delete | Self::Drain | Self::Resources)
-    }
-
     /// What the drill takes it for.
     fn scenario(self) -> Scenario {
         match self {

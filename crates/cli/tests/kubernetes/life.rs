@@ -125,3 +125,34 @@ fn a_converged_redis_is_written_no_more() {
         assert!(!of(&after, kind).is_empty(), "{kind}");
     }
 }
+
+#[test]
+fn more_sentinels_and_fewer_nodes_do_what_they_say() {
+    let Some(namespace) = cart("more_sentinels_and_fewer_nodes_do_what_they_say") else { return };
+    let patch = r#"{"spec":{"replicas":2,"sentinel":{"replicas":5}}}"#;
+    namespace.kubectl(&["patch", "redis", "cart", "--type=merge", "--patch", patch]);
+    wait("there are two nodes and five Sentinels", || {
+        let redis = namespace.get("redis", "cart").unwrap_or_default();
+        let count = |field: &str| redis["status"][field].as_array().map_or(0, Vec::len);
+        let seen = (redis["status"]["ready"].as_str() == Some("2/2"), count("sentinels"));
+        if seen == (true, 5) { Ok(()) } else { Err(format!("{seen:?}")) }
+    });
+    namespace.ready("cart");
+    let names = |kind: &str| namespace.kubectl(&["get", kind, "--output", "name"]);
+    assert!(!names("pods").contains("pod/cart-2\n"), "{}", names("pods"));
+    assert!(names("pvc").contains("data-cart-2"), "its volume stays: {}", names("pvc"));
+    // Nobody remembers who left.
+    for sentinel in ["cart-sentinel-0", "cart-sentinel-4"] {
+        wait("they know each other and one replica", || {
+            let seen = namespace.redoubt(&["status", "cart", "-o", "json"]).json();
+            let live = &seen["live"]["sentinels"][sentinel];
+            if live["knownSentinels"] == 4 && live["knownReplicas"] == 1 {
+                Ok(())
+            } else {
+                Err(live.to_string())
+            }
+        });
+    }
+    let master = namespace.master("cart").unwrap();
+    assert_eq!(namespace.redis_cli("cart", &master, "GET greeting").unwrap(), "hello");
+}

@@ -9,3 +9,4 @@ mod door;
 mod drills;
 mod game;
 mod life;
+mod tenants;

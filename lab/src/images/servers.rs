@@ -54,8 +54,10 @@ async fn image(fetched: &Fetched<'_>) -> Result<Built> {
     };
     let own_client = folder.join(format!("{family}-cli"));
     let client = if own_client.exists() { own_client } else { PathBuf::from(CLIENT) };
-    let programs =
-        [(format!("{family}-server"), folder.join(format!("{family}-server"))), ("redis-cli".to_owned(), client)];
+    let programs = [
+        (format!("{family}-server"), folder.join(format!("{family}-server"))),
+        ("redis-cli".to_owned(), client),
+    ];
     let image = contents::server(&full, family, &programs, root.as_deref()).await?;
     let archive = save(&of_this_tree(), &format!("{family}-{version}"), &image)?;
     Ok(Built { name, archive })

@@ -1,6 +1,7 @@
 //! A namespace for one test, on the cluster that `KUBECONFIG` names.
 
 use std::{
+    collections::BTreeMap,
     env,
     io::Write as _,
     process::{Command, Output, Stdio},
@@ -12,6 +13,8 @@ use std::{
 };
 
 use serde_json::Value;
+
+use crate::fault::{calm, left_out};
 
 /// Names the image with this program, as the cluster's machines have it.
 const IMAGE: &str = "REDOUBT_TEST_IMAGE";
@@ -31,11 +34,13 @@ impl Namespace {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let missing = ["KUBECONFIG", IMAGE].into_iter().find(|name| env::var_os(name).is_none());
         if let Some(missing) = missing {
-            eprintln!(
-                "{test}: left out, since {missing} is not set; it takes a cluster whose machines have that image"
+            left_out(
+                test,
+                &format!("{missing} is not set; it takes a cluster whose machines have that image"),
             );
             return None;
         }
+        calm();
         operator();
         let name = format!("t{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         kubectl(&["create", "namespace", &name]);
@@ -91,6 +96,37 @@ impl Namespace {
         });
     }
 
+    /// One entry of the Secret that was made for this Redis.
+    pub(crate) fn secret(&self, redis: &str, entry: &str) -> String {
+        let secret = self.get("secret", &format!("{redis}-auth")).expect("its Secret");
+        base64(secret["data"][entry].as_str().unwrap_or_default())
+    }
+
+    /// Another leads than this one.
+    pub(crate) fn another_leads(&self, redis: &str, before: &str) -> String {
+        wait("another leads", || match self.master(redis) {
+            Some(master) if master != before => Ok(master),
+            other => Err(format!("{other:?}")),
+        })
+    }
+
+    /// A condition says these words.
+    pub(crate) fn says(&self, redis: &str, kind: &str, words: &str) {
+        wait(&format!("{kind} of {redis} says {words:?}"), || {
+            let said = self.condition(redis, kind).map(|(_, _, message)| message).unwrap_or_default();
+            if said.contains(words) { Ok(()) } else { Err(said) }
+        });
+    }
+
+    /// The uids of the pods of this Redis, by name.
+    pub(crate) fn uids(&self, redis: &str) -> BTreeMap<String, String> {
+        let selector = format!("app.kubernetes.io/instance={redis}");
+        let path = "jsonpath={range .items[*]}{.metadata.name} {.metadata.uid}{\"\\n\"}{end}";
+        let listed = self.kubectl(&["get", "pods", "--selector", &selector, "--output", path]);
+        let pair = |line: &str| line.split_once(' ').map(|(name, uid)| (name.to_owned(), uid.to_owned()));
+        listed.lines().filter_map(pair).collect()
+    }
+
     /// Who leads, as the status has it.
     pub(crate) fn master(&self, redis: &str) -> Option<String> {
         self.get("redis", redis)?["status"]["master"].as_str().map(str::to_owned)
@@ -98,8 +134,7 @@ impl Namespace {
 
     /// `redis-cli` in this pod, with the password of the Redis.
     pub(crate) fn redis_cli(&self, redis: &str, pod: &str, command: &str) -> Result<String, String> {
-        let secret = self.get("secret", &format!("{redis}-auth")).ok_or("no Secret")?;
-        let password = base64(secret["data"]["password"].as_str().unwrap_or_default());
+        let password = self.secret(redis, "password");
         self.shell(pod, &format!("export REDISCLI_AUTH='{password}'; redis-cli {command}\n"))
     }
 

@@ -21,10 +21,7 @@ fn fill(namespace: &Namespace) {
 
 /// Another leads, all is well, and the key is there.
 fn another_leads(namespace: &Namespace, before: &str) -> String {
-    let master = wait("another leads", || match namespace.master("cart") {
-        Some(master) if master != before => Ok(master),
-        other => Err(format!("{other:?}")),
-    });
+    let master = namespace.another_leads("cart", before);
     namespace.ready("cart");
     assert_eq!(namespace.redis_cli("cart", &master, "GET greeting").unwrap(), "hello");
     wait("the roles follow", || {

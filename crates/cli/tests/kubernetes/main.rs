@@ -1,5 +1,5 @@
-//! The operator on a real cluster: where `KUBECONFIG` names one and `REDOUBT_TEST_IMAGE` an image with this program that its
-//! machines have (`lab image redoubt` makes `redoubt:lab`). Says so where that is not given.
+//! The operator on the cluster that `KUBECONFIG` names, with the image that `REDOUBT_TEST_IMAGE` names and its machines have.
+//! `make test-kubernetes` gives both. What only a lab can do is left out elsewhere, and says so.
 
 #![cfg(test)]
 
@@ -7,6 +7,12 @@ mod cluster;
 mod commands;
 mod door;
 mod drills;
+mod fault;
 mod game;
 mod life;
+mod machines;
+mod operators;
+mod outage;
 mod tenants;
+mod tour;
+mod trouble;

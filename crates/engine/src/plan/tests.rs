@@ -268,9 +268,9 @@ fn a_roll_stops_at_what_is_not_well() {
 fn who_cannot_run_is_named_while_nobody_leads() {
     let stuck = |view: &mut MemberView| view.member.trouble = Some("no machine takes its pod".to_owned());
     let nobody = |scene: Scene, name| scene.voter(name, |sentinel| sentinel.master = None);
-    let scene = ["cart-0", "cart-1"].into_iter().fold(Scene::sentinel(), |scene, name| {
-        scene.silent(name).member(name, stuck)
-    });
+    let scene = ["cart-0", "cart-1"]
+        .into_iter()
+        .fold(Scene::sentinel(), |scene, name| scene.silent(name).member(name, stuck));
     let scene = ["cart-sentinel-0", "cart-sentinel-1", "cart-sentinel-2"].into_iter().fold(scene, nobody);
     let waiting = scene.plan().waiting.unwrap();
     assert_eq!(waiting.reason, "NoMaster");

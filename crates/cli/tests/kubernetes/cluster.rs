@@ -20,6 +20,16 @@ use crate::fault::{calm, left_out};
 const IMAGE: &str = "REDOUBT_TEST_IMAGE";
 /// A cluster on a busy machine of two cores takes its time.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(3);
+/// A set for a machine that is busy with all the other tests: nobody is taken for dead who waits for its turn there.
+pub(crate) const PATIENT: &str = "
+apiVersion: redoubt.dev/v1
+kind: Redis
+metadata: {name: cart}
+spec:
+  mode: Sentinel
+  sentinel: {downAfter: 30s}
+  durability: {hangLimit: 20s}
+";
 /// Between two looks at what nobody tells us of.
 const LOOK: Duration = Duration::from_millis(200);
 

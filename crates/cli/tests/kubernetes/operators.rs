@@ -3,16 +3,14 @@
 use std::{collections::BTreeMap, fs, process::Command};
 
 use crate::{
-    cluster::{Namespace, kubectl, wait},
+    cluster::{Namespace, PATIENT, kubectl, wait},
     fault::{Fault, alone, is_lab},
 };
 
 const SYSTEM: &str = "redoubt-system";
 
 fn cart(memory: &str) -> String {
-    format!(
-        "apiVersion: redoubt.dev/v1\nkind: Redis\nmetadata: {{name: cart}}\nspec: {{resources: {{requests: {{memory: {memory}}}}}}}\n"
-    )
+    format!("{PATIENT}  resources: {{requests: {{memory: {memory}}}}}\n")
 }
 
 fn whole(test: &str) -> Option<Namespace> {

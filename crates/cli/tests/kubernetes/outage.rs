@@ -2,20 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::cluster::{Namespace, wait};
+use crate::cluster::{Namespace, PATIENT, wait};
 
-const CART: &str = include_str!("../../../../examples/cart.yaml");
 const NODES: [&str; 3] = ["cart-0", "cart-1", "cart-2"];
-/// Servers may stand still for as long as the test has them do so.
-const PATIENT: &str = "
-apiVersion: redoubt.dev/v1
-kind: Redis
-metadata: {name: cart}
-spec:
-  mode: Sentinel
-  sentinel: {downAfter: 3m}
-  durability: {hangLimit: 2m}
-";
 
 /// Writes as many keys, in the slices that a server does not notice.
 fn write(shop: &Namespace, master: &str, from: u32, count: u32) {
@@ -70,7 +59,7 @@ fn delete_all(shop: &Namespace, how: &[&str]) {
 #[test]
 fn all_pods_deleted_at_once_come_back_with_every_key() {
     let Some(shop) = Namespace::new("all_pods_deleted_at_once_come_back_with_every_key") else { return };
-    shop.apply(CART).unwrap();
+    shop.apply(PATIENT).unwrap();
     shop.ready("cart");
     write(&shop, &shop.master("cart").unwrap(), 0, 100_000);
     everybody_has(&shop, 100_000);
@@ -85,7 +74,8 @@ fn the_newest_data_leads_after_all_pods_were_deleted_by_force() {
     let Some(shop) = Namespace::new("the_newest_data_leads_after_all_pods_were_deleted_by_force") else {
         return;
     };
-    shop.apply(PATIENT).unwrap();
+    // Servers may stand still for as long as the test has them do so.
+    shop.apply(&PATIENT.replace("30s", "3m").replace("20s", "2m")).unwrap();
     shop.ready("cart");
     let master = shop.master("cart").unwrap();
     let replicas: Vec<&str> = NODES.into_iter().filter(|pod| *pod != master).collect();

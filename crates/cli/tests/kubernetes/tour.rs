@@ -6,9 +6,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use crate::cluster::{Namespace, wait};
-
-const CART: &str = include_str!("../../../../examples/cart.yaml");
+use crate::cluster::{Namespace, PATIENT, wait};
 
 /// Another pod of the namespace, with a shell and a client.
 const CLIENT: &str = "
@@ -29,7 +27,7 @@ spec:
 #[test]
 fn the_tour_of_the_guides_goes_as_they_say() {
     let Some(shop) = Namespace::new("the_tour_of_the_guides_goes_as_they_say") else { return };
-    shop.apply(CART).unwrap();
+    shop.apply(PATIENT).unwrap();
     shop.apply(CLIENT).unwrap();
     shop.ready("cart");
     what_was_made_is_listed(&shop);

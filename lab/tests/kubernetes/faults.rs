@@ -77,7 +77,7 @@ fn a_zonal_volume_keeps_its_pod_in_its_zone() {
     });
     run(&mut kubectl(&["uncordon", &node]));
     deleted.unwrap();
-    assert!(refused.contains("volume node affinity"), "{refused}");
+    assert!(refused.contains("PersistentVolume's node affinity"), "{refused}");
     shop.is_whole();
     assert_eq!(shop.node_of("cart-0"), node);
 }

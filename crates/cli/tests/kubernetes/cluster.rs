@@ -106,6 +106,14 @@ impl Namespace {
         });
     }
 
+    /// Writes a key to `cart` that all its nodes have then; answers who leads.
+    pub(crate) fn greet(&self) -> String {
+        let master = self.master("cart").unwrap();
+        assert_eq!(self.redis_cli("cart", &master, "SET greeting hello").unwrap(), "OK");
+        assert_eq!(self.redis_cli("cart", &master, "WAIT 2 10000").unwrap(), "2");
+        master
+    }
+
     /// One entry of the Secret that was made for this Redis.
     pub(crate) fn secret(&self, redis: &str, entry: &str) -> String {
         let secret = self.get("secret", &format!("{redis}-auth")).expect("its Secret");

@@ -26,9 +26,7 @@ impl Cart {
         ))
         .unwrap();
         shop.ready("cart");
-        let master = shop.master("cart").unwrap();
-        assert_eq!(shop.redis_cli("cart", &master, "SET greeting hello").unwrap(), "OK");
-        assert_eq!(shop.redis_cli("cart", &master, "WAIT 2 10000").unwrap(), "2");
+        let master = shop.greet();
         let machine = machine_of(&shop.name, &master);
         Some(Self { shop, master, machine })
     }

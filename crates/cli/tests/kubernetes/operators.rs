@@ -17,9 +17,7 @@ fn whole(test: &str) -> Option<Namespace> {
     let shop = Namespace::new(test)?;
     shop.apply(&cart("32Mi")).unwrap();
     shop.ready("cart");
-    let master = shop.master("cart").unwrap();
-    assert_eq!(shop.redis_cli("cart", &master, "SET greeting hello").unwrap(), "OK");
-    assert_eq!(shop.redis_cli("cart", &master, "WAIT 2 10000").unwrap(), "2");
+    shop.greet();
     Some(shop)
 }
 

@@ -82,14 +82,14 @@ fn the_newest_data_leads_after_all_pods_were_deleted_by_force() {
     write(&shop, &master, 0, 100_000);
     everybody_has(&shop, 100_000);
     // One after another stands still and misses what is written from then on.
-    let stop = |pod: &str| shop.shell(pod, "kill -STOP $(pidof redis-server)").unwrap();
-    stop(replicas[0]);
+    let freeze = |pod: &str| shop.shell(pod, "kill -STOP $(pidof redis-server)").unwrap();
+    freeze(replicas[0]);
     write(&shop, &master, 100_000, 1_000);
     wait("the other replica has it", || match keys(&shop, replicas[1])? {
         101_000 => Ok(()),
         keys => Err(keys.to_string()),
     });
-    stop(replicas[1]);
+    freeze(replicas[1]);
     write(&shop, &master, 101_000, 1_000);
     // On the disk, as far as a second of `everysec` goes.
     wait("it is on the disk", || {

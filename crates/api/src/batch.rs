@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::{
     CheckedRedis, CheckedSecret, Document, Fault, Finding, Key, Redis, Resource, Warning, check,
-    check_secret, parse,
+    check_secret,
+    failover::{FAILOVER_KIND, Surroundings, Translation, translate},
+    parse,
 };
 
 /// A file's content and its name for messages.
@@ -30,6 +32,8 @@ pub struct Accepted {
 pub struct Batch {
     /// The accepted resources, in the order of the files.
     pub accepted: Vec<Accepted>,
+    /// What the accepted `RedisFailover` amount to; what of them is not honoured is among the warnings.
+    pub failovers: Vec<Translation>,
     /// The Secrets beside them.
     pub secrets: Vec<CheckedSecret>,
     /// What is accepted and deserves a second look.
@@ -38,9 +42,27 @@ pub struct Batch {
     pub faults: Vec<Fault>,
 }
 
-/// Parses and checks every document of these files. A malformed one never hides the others.
+/// What becomes of a `RedisFailover`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Failovers {
+    Refused,
+    Translated,
+}
+
+/// Parses and checks every document of these files. A malformed one never hides the others. A `RedisFailover` is refused
+/// with what to do: nothing here runs it.
 #[must_use]
 pub fn read(sources: &[Source<'_>]) -> Batch {
+    judge(sources, Failovers::Refused)
+}
+
+/// The same, with what each `RedisFailover` amounts to.
+#[must_use]
+pub fn read_with_failovers(sources: &[Source<'_>]) -> Batch {
+    judge(sources, Failovers::Translated)
+}
+
+fn judge(sources: &[Source<'_>], failovers: Failovers) -> Batch {
     let mut batch = Batch::default();
     let mut documents = Vec::new();
     for source in sources {
@@ -55,7 +77,7 @@ pub fn read(sources: &[Source<'_>]) -> Batch {
     for (index, document) in documents.iter().enumerate() {
         match repeated.get(&index) {
             Some(fault) => batch.faults.push(document.locate(fault.clone())),
-            None => batch.add(document),
+            None => batch.add(document, failovers),
         }
     }
     let file_at = |finding: &Finding| {
@@ -69,12 +91,26 @@ pub fn read(sources: &[Source<'_>]) -> Batch {
 }
 
 impl Batch {
-    fn add(&mut self, document: &Document) {
+    fn add(&mut self, document: &Document, failovers: Failovers) {
         match &document.resource {
             Resource::Redis(redis) => match check(redis) {
                 Ok((checked, warnings)) => {
                     self.warnings.extend(warnings.into_iter().map(|warning| document.locate(warning)));
                     self.accepted.push(Accepted { redis: (**redis).clone(), checked });
+                }
+                Err(faults) => self.faults.extend(faults.into_iter().map(|fault| document.locate(fault))),
+            },
+            Resource::RedisFailover(_) if failovers == Failovers::Refused => {
+                let message = format!("a {FAILOVER_KIND} does not run here");
+                let fault = Finding::at("kind", message)
+                    .hint("make a Redis of it: redoubt convert -f redisfailover.yaml > redis.yaml");
+                self.faults.push(document.locate(fault));
+            }
+            Resource::RedisFailover(failover) => match translate(failover, Surroundings::default()) {
+                Ok(translation) => {
+                    let findings = translation.not_honoured.iter().chain(&translation.warnings);
+                    self.warnings.extend(findings.map(|finding| document.locate(finding.clone())));
+                    self.failovers.push(translation);
                 }
                 Err(faults) => self.faults.extend(faults.into_iter().map(|fault| document.locate(fault))),
             },
@@ -92,15 +128,16 @@ pub fn duplicates(documents: &[Document]) -> Vec<(usize, Fault)> {
     let mut seen = BTreeMap::new();
     let mut faults = Vec::new();
     for (index, document) in documents.iter().enumerate() {
-        let (kind, metadata) = match &document.resource {
-            Resource::Redis(redis) => ("Redis", &redis.metadata),
-            Resource::Secret(secret) => ("Secret", &secret.metadata),
+        let (kind, key) = match &document.resource {
+            Resource::Redis(redis) => ("Redis", redis.metadata.key()),
+            Resource::RedisFailover(failover) => (FAILOVER_KIND, failover.metadata.key()),
+            Resource::Secret(secret) => ("Secret", secret.metadata.key()),
         };
-        let first = *seen.entry((kind, metadata.key())).or_insert(index);
+        let first = *seen.entry((kind, key.clone())).or_insert(index);
         if first != index {
             let place = documents[first].locate(Finding::at("metadata.name", "")).place;
             let place = place.map_or_else(String::new, |place| format!(" at {}:{}", place.file, place.line));
-            let Key { namespace, name } = metadata.key();
+            let Key { namespace, name } = key;
             let message = format!("there is a {kind} {name:?} in namespace {namespace:?} already{place}");
             faults.push((index, Finding::at("metadata.name", message).hint("give one of them another name")));
         }

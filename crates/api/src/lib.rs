@@ -2,13 +2,15 @@
 //!
 //! The way of a resource: text becomes a [`Redis`] ([`parse`]), which becomes a [`CheckedRedis`] ([`check`]);
 //! [`read`] goes the whole way for all the files of a command at once. Every step reports all that is wrong, with
-//! the path of the field, never only the first.
+//! the path of the field, never only the first. A [`failover::RedisFailover`] becomes the [`Redis`] it amounts to
+//! ([`failover::translate`]) and goes on from there.
 
 mod batch;
 mod check;
 mod checked;
 mod crd;
 mod defaults;
+pub mod failover;
 mod finding;
 pub mod raw;
 mod schema;
@@ -16,7 +18,7 @@ mod secret;
 mod status;
 mod text;
 
-pub use batch::{Accepted, Batch, Source, duplicates, read};
+pub use batch::{Accepted, Batch, Source, duplicates, read, read_with_failovers};
 pub use check::{check, check_secret};
 pub use checked::*;
 pub use crd::{PLURAL, crd};

@@ -3,7 +3,7 @@
 use schemars::{Schema, generate::SchemaSettings, transform::RecursiveTransform};
 use serde_json::Value;
 
-use crate::{PublishedStatus, Redis, Secret};
+use crate::{PublishedStatus, Redis, Secret, failover::RedisFailover};
 
 /// JSON Schema (draft 2020-12) of a [`Redis`].
 #[must_use]
@@ -14,6 +14,11 @@ pub fn schema() -> Value {
 /// JSON Schema of the part of a Kubernetes `Secret` that is read.
 pub(crate) fn secret_schema() -> Value {
     schema_of::<Secret>()
+}
+
+/// JSON Schema of a [`RedisFailover`].
+pub(crate) fn failover_schema() -> Value {
+    schema_of::<RedisFailover>()
 }
 
 /// JSON Schema of a published status.

@@ -22,7 +22,7 @@ fn again(redis: &Redis) -> Redis {
     match documents.remove(0) {
         Ok(document) => match document.resource {
             Resource::Redis(redis) => *redis,
-            Resource::Secret(_) => panic!("not a Secret"),
+            Resource::RedisFailover(_) | Resource::Secret(_) => panic!("a Redis"),
         },
         Err(faults) => panic!("{faults:?}\n{text}"),
     }

@@ -105,11 +105,11 @@ fn a_malformed_document_is_told_by_file_line_column_and_field() {
 const STRANGE: [(&str, &str); 9] = [
     (
         "- a\n",
-        "cart.yaml:1:1: this document is not a resource; a file may hold Redis (redoubt.dev/v1) and Secret (v1)",
+        "cart.yaml:1:1: this document is not a resource; a file may hold Redis (redoubt.dev/v1), RedisFailover (databases.spotahome.com/v1), Secret (v1)",
     ),
     (
         "just words\n",
-        "cart.yaml:1:1: this document is not a resource; a file may hold Redis (redoubt.dev/v1) and Secret (v1)",
+        "cart.yaml:1:1: this document is not a resource; a file may hold Redis (redoubt.dev/v1), RedisFailover (databases.spotahome.com/v1), Secret (v1)",
     ),
     ("apiVersion: redoubt.dev/v1\n", "cart.yaml:1:1: kind: is missing; write kind: Redis"),
     ("kind: Redis\n", "cart.yaml:1:1: apiVersion: is missing; write apiVersion: redoubt.dev/v1"),
@@ -122,8 +122,8 @@ const STRANGE: [(&str, &str); 9] = [
         "cart.yaml:1:1: kind: \"redis\" is not a kind that is known; did you mean Redis?",
     ),
     (
-        "kind: RedisFailover\napiVersion: databases.spotahome.com/v1\n",
-        "cart.yaml:1:1: kind: RedisFailover (databases.spotahome.com/v1) is not a kind that is known; a file may hold Redis (redoubt.dev/v1) and Secret (v1)",
+        "kind: Deployment\napiVersion: apps/v1\n",
+        "cart.yaml:1:1: kind: Deployment (apps/v1) is not a kind that is known; a file may hold Redis (redoubt.dev/v1), RedisFailover (databases.spotahome.com/v1), Secret (v1)",
     ),
     ("kind: Redis\napiVersion: redoubt.dev/v1\n", "cart.yaml:1:1: metadata: is missing"),
     ("kind: Redis\napiVersion: redoubt.dev/v1\nmetadata: {}\n", "cart.yaml:3:1: metadata.name: is missing"),
@@ -134,6 +134,30 @@ fn a_document_of_another_kind_is_named_as_such() {
     for (text, expected) in STRANGE {
         assert_eq!(told(text), [expected], "{text}");
     }
+}
+
+#[test]
+fn each_item_of_a_list_is_judged_for_itself() {
+    let item = |name: &str, spec: &str| {
+        format!(
+            "- apiVersion: redoubt.dev/v1\n  kind: Redis\n  metadata: {{name: {name}}}\n  spec: {{{spec}}}\n"
+        )
+    };
+    let items = item("a", "") + &item("b", "replcas: 3") + &item("c", "");
+    let text = format!("apiVersion: v1\nkind: List\nitems:\n{items}");
+    let batch = read(&[Source { file: "list.yaml", text: &text }]);
+    let names: Vec<_> = batch.accepted.iter().map(|accepted| accepted.checked.key.name.as_str()).collect();
+    assert_eq!(names, ["a", "c"]);
+    let [fault] = &batch.faults[..] else { panic!("{:?}", batch.faults) };
+    assert!(fault.to_string().starts_with("list.yaml:11:10: spec.replcas: "), "{fault}");
+}
+
+#[test]
+fn a_key_that_is_twice_in_a_list_hides_none_of_its_items() {
+    let text = "apiVersion: v1\nkind: List\nkind: List\nitems:\n- {apiVersion: redoubt.dev/v1, kind: Redis, metadata: {name: a}}\n";
+    let batch = read(&[Source { file: "list.yaml", text }]);
+    assert_eq!(batch.accepted.len(), 1);
+    assert_eq!(batch.faults[0].to_string(), "list.yaml:3:1: kind: is there twice; remove one of them");
 }
 
 #[test]

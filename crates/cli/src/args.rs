@@ -29,6 +29,13 @@ Exit codes:
   4    the Redis is not healthy, or did not keep a promise
   130  interrupted";
 
+const CONVERT: &str = "\
+Print the Redis that a `RedisFailover` (spotahome) amounts to
+
+For each RedisFailover (databases.spotahome.com/v1) of the files, those of the forks included: the Redis with the same server, counts, \
+configuration, volumes and rights. A warning names each field that a Redis has no counterpart of, and what to do. Nothing is changed \
+anywhere: who applies what is printed makes another Redis, which begins without data.";
+
 /// Keeps Redis available: creates, replicates, fails over, shows.
 #[derive(Debug, Parser)]
 #[command(name = "redoubt", version, max_term_width = 110, propagate_version = true, after_help = EXIT_CODES)]
@@ -78,6 +85,11 @@ pub(crate) enum Command {
     /// Check files and say all that is wrong with them
     #[command(after_help = example("redoubt validate -f examples/cart.yaml"))]
     Validate(ValidateArgs),
+    /// Print the Redis that a `RedisFailover` (spotahome) amounts to
+    #[command(long_about = CONVERT, after_help = example(
+        "redoubt convert -f redisfailover.yaml > cart.yaml"
+    ))]
+    Convert(ConvertArgs),
     /// Keep every Redis of a Kubernetes cluster alive; runs in the cluster
     #[command(after_help = example("redoubt operator --namespace shop"))]
     Operator(OperatorArgs),
@@ -302,6 +314,13 @@ pub(crate) struct ValidateArgs {
     /// Form of the output
     #[arg(short, long, value_enum, default_value_t = DataForm::Text)]
     pub output: DataForm,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConvertArgs {
+    /// File with one or more `RedisFailover`; `-` reads standard input; may be given several times
+    #[arg(short, long = "file", value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
 }
 
 #[derive(Debug, Args)]

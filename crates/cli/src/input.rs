@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use redoubt_api::{Batch, Source, read};
+use redoubt_api::{Batch, Source, read, read_with_failovers};
 
 use crate::{
     failure::{Code, Failure},
@@ -15,9 +15,10 @@ use crate::{
 /// More than this is no file with resources; bytes.
 const MAX_FILE: u64 = 4 * 1024 * 1024;
 
-/// Reads and checks these files. Warnings are said; faults are the failure.
+/// Reads and checks these files, in which each resource is one that runs here. Warnings are said; faults are the
+/// failure.
 pub(crate) fn accepted(files: &[PathBuf]) -> Result<Batch, Failure> {
-    let batch = judged(files)?;
+    let batch = batch(files, read)?;
     batch.warnings.iter().for_each(say::warn);
     if !batch.faults.is_empty() {
         return Err(Failure::faults(&batch.faults));
@@ -25,12 +26,17 @@ pub(crate) fn accepted(files: &[PathBuf]) -> Result<Batch, Failure> {
     Ok(batch)
 }
 
-/// Reads and checks these files, whatever comes of it.
+/// Reads and checks these files, whatever comes of it; a `RedisFailover` is a resource too.
 pub(crate) fn judged(files: &[PathBuf]) -> Result<Batch, Failure> {
+    batch(files, read_with_failovers)
+}
+
+fn batch(files: &[PathBuf], read: impl Fn(&[Source<'_>]) -> Batch) -> Result<Batch, Failure> {
     let texts: Vec<(String, String)> = files.iter().map(|file| text_of(file)).collect::<Result<_, _>>()?;
     let sources: Vec<Source<'_>> = texts.iter().map(|(file, text)| Source { file, text }).collect();
     let batch = read(&sources);
-    if batch.accepted.is_empty() && batch.secrets.is_empty() && batch.faults.is_empty() {
+    let Batch { accepted, failovers, secrets, warnings: _, faults } = &batch;
+    if accepted.is_empty() && failovers.is_empty() && secrets.is_empty() && faults.is_empty() {
         let names: Vec<_> = sources.iter().map(|source| source.file).collect();
         return Err(Failure::new(Code::Fault, format_args!("{}: no resource in it", names.join(", ")))
             .hint("examples/cart.yaml shows a small one, `redoubt schema` all fields"));

@@ -46,6 +46,7 @@ fn main() -> ExitCode {
         Command::Drill(args) => commands::drill::run(&args),
         Command::Cluster { command } => commands::cluster::run(&command),
         Command::Validate(args) => commands::validate::run(&args),
+        Command::Convert(args) => commands::convert::run(&args),
         Command::Operator(args) => commands::operator::run(args),
         Command::Crds => commands::operator::crds(),
         Command::Manifests(args) => commands::operator::install_manifests(&args),

@@ -157,6 +157,16 @@ pub(super) fn sentinel(
     check(path, config, |name| refusal(&SENTINEL, name.strip_prefix("sentinel ").unwrap_or(name)), findings)
 }
 
+/// Why a directive of `redis.conf` is not the user's, and what to write instead.
+pub(crate) fn server_refusal(name: &str) -> Option<(&'static str, &'static str)> {
+    refusal(&SERVER, name).map(|reason| (reason.why, reason.instead))
+}
+
+/// The same for one of `sentinel.conf`.
+pub(crate) fn sentinel_refusal(name: &str) -> Option<(&'static str, &'static str)> {
+    refusal(&SENTINEL, name).map(|reason| (reason.why, reason.instead))
+}
+
 fn refusal<'a>(rules: &'a [Rule], name: &str) -> Option<&'a Reason> {
     let matches = |pattern: &&str| match pattern.strip_suffix('*') {
         Some(prefix) => name.starts_with(prefix),

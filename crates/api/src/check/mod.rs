@@ -18,6 +18,7 @@ use crate::{
     text::nearest,
 };
 
+pub(crate) use directives::{sentinel_refusal, server_refusal};
 pub use secret::check_secret;
 
 /// Most data nodes of one Redis. The master keeps an output buffer of up to 256 MB for each of its replicas.

@@ -13,6 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize, de::IgnoredAny};
 
 pub use quantity::Quantity;
 pub use spec::*;
+pub(crate) use values::LONGEST_MS;
 pub use values::*;
 
 use crate::{Key, RedisStatus, defaults};

@@ -20,7 +20,7 @@ pub struct Interval(pub Duration);
 const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
 /// The longest interval that is accepted: servers take milliseconds as signed 32-bit numbers in places.
-const LONGEST_MS: u64 = i32::MAX as u64;
+pub(crate) const LONGEST_MS: u64 = i32::MAX as u64;
 
 impl FromStr for Interval {
     type Err = ValueError;

@@ -13,7 +13,12 @@ use serde_json::Value;
 pub(crate) use nearest::nearest;
 pub(crate) use tree::Positions;
 
-use crate::{API_VERSION, Fault, Finding, KIND, Place, Redis, Secret, schema, schema::secret_schema};
+use crate::{
+    API_VERSION, Fault, Finding, KIND, Place, Redis, Secret,
+    failover::{FAILOVER_API_VERSION, FAILOVER_KIND, RedisFailover},
+    schema,
+    schema::{failover_schema, secret_schema},
+};
 use tree::{Key, Node, Tree};
 
 /// A resource and where each of its fields stands.
@@ -29,6 +34,8 @@ pub struct Document {
 pub enum Resource {
     /// A Redis.
     Redis(Box<Redis>),
+    /// What the spotahome operator and its forks run.
+    RedisFailover(Box<RedisFailover>),
     /// A Secret, for a Redis of the same namespace to refer to.
     Secret(Box<Secret>),
 }
@@ -41,6 +48,10 @@ struct Origin {
 }
 
 impl Origin {
+    fn of(root: &Node, file: &str) -> Self {
+        Self { file: file.to_owned(), positions: Positions::new(root) }
+    }
+
     fn locate(&self, finding: Finding) -> Finding {
         let (line, column) = self.positions.of(&finding.path);
         finding.placed(Place { file: self.file.clone(), line, column })
@@ -61,27 +72,40 @@ impl Document {
     }
 }
 
-/// Reads every document of a file. Each is judged for itself: a malformed one never hides the others. Empty
-/// documents are passed over.
+/// Reads every document of a file, and every item of a `List` as `kubectl get -o yaml` prints it. Each is judged for
+/// itself: a malformed one never hides the others. Empty documents are passed over.
 #[must_use]
 pub fn parse(text: &str, file: &str) -> Vec<Result<Document, Vec<Fault>>> {
-    split::documents(text).filter_map(|part| document(&part, file).transpose()).collect()
+    split::documents(text).flat_map(|part| documents(&part, file)).collect()
 }
 
-fn document(part: &split::Part<'_>, file: &str) -> Result<Option<Document>, Vec<Fault>> {
-    let tree = tree::read(part.text, part.first_line).map_err(|fault| vec![fault.placed_in(file)])?;
-    let Some(Tree { root, repeated }) = tree else { return Ok(None) };
-    let origin = Origin { file: file.to_owned(), positions: Positions::new(&root) };
-    let mut faults: Vec<Fault> = repeated.map(|key| origin.repeated(&key)).into_iter().collect();
-    let resource = match kind_of(&root) {
-        Ok(Kind::Redis) => redis(&root).map(|redis| Resource::Redis(Box::new(redis))),
+fn documents(part: &split::Part<'_>, file: &str) -> Vec<Result<Document, Vec<Fault>>> {
+    let Tree { root, repeated } = match tree::read(part.text, part.first_line) {
+        Ok(Some(tree)) => tree,
+        Ok(None) => return Vec::new(),
+        Err(fault) => return vec![Err(vec![fault.placed_in(file)])],
+    };
+    let faults: Vec<Fault> = repeated.map(|key| Origin::of(&root, file).repeated(&key)).into_iter().collect();
+    let Some(items) = root.items() else { return vec![document(&root, faults, file)] };
+    let of_list = (!faults.is_empty()).then_some(Err(faults));
+    of_list.into_iter().chain(items.iter().map(|item| document(item, Vec::new(), file))).collect()
+}
+
+/// Faults that were found before count as well.
+fn document(root: &Node, mut faults: Vec<Fault>, file: &str) -> Result<Document, Vec<Fault>> {
+    let origin = Origin::of(root, file);
+    let resource = match kind_of(root) {
+        Ok(Kind::Redis) => redis(root).map(|redis| Resource::Redis(Box::new(redis))),
+        Ok(Kind::RedisFailover) => typed(&FAILOVER_SCHEMA, root)
+            .into_result()
+            .map(|failover| Resource::RedisFailover(Box::new(failover))),
         Ok(Kind::Secret) => {
-            typed(&SECRET_SCHEMA, &root).into_result().map(|secret| Resource::Secret(Box::new(secret)))
+            typed(&SECRET_SCHEMA, root).into_result().map(|secret| Resource::Secret(Box::new(secret)))
         }
         Err(fault) => Err(vec![fault]),
     };
     match resource {
-        Ok(resource) if faults.is_empty() => Ok(Some(Document { resource, origin })),
+        Ok(resource) if faults.is_empty() => Ok(Document { resource, origin }),
         Ok(_) => Err(faults),
         Err(more) => {
             faults.extend(more.into_iter().map(|fault| origin.locate(fault)));
@@ -91,6 +115,7 @@ fn document(part: &split::Part<'_>, file: &str) -> Result<Option<Document>, Vec<
 }
 
 static REDIS_SCHEMA: LazyLock<Value> = LazyLock::new(schema);
+static FAILOVER_SCHEMA: LazyLock<Value> = LazyLock::new(failover_schema);
 static SECRET_SCHEMA: LazyLock<Value> = LazyLock::new(secret_schema);
 
 /// What could be read of a document, and what is wrong with the rest.
@@ -149,21 +174,24 @@ fn typed<T: DeserializeOwned>(schema: &Value, node: &Node) -> Reading<T> {
 
 enum Kind {
     Redis,
+    RedisFailover,
     Secret,
 }
 
 /// The kinds that are read.
-const KINDS: [(&str, &str); 2] = [(API_VERSION, KIND), ("v1", "Secret")];
+const KINDS: [(&str, &str); 3] =
+    [(API_VERSION, KIND), (FAILOVER_API_VERSION, FAILOVER_KIND), ("v1", "Secret")];
 
 fn kind_of(node: &Node) -> Result<Kind, Fault> {
     let known =
-        || format!("a file may hold {}", KINDS.map(|(api, kind)| format!("{kind} ({api})")).join(" and "));
+        || format!("a file may hold {}", KINDS.map(|(api, kind)| format!("{kind} ({api})")).join(", "));
     if !node.is_map() {
         return Err(Finding::at("", "this document is not a resource").hint(known()));
     }
     let (api, kind) = (node.text("apiVersion"), node.text("kind"));
     match (api, kind) {
         (Some(API_VERSION), Some(KIND)) => Ok(Kind::Redis),
+        (Some(FAILOVER_API_VERSION), Some(FAILOVER_KIND)) => Ok(Kind::RedisFailover),
         (Some("v1"), Some("Secret")) => Ok(Kind::Secret),
         (_, None) => Err(Finding::at("kind", "is missing").hint(format!("write kind: {KIND}"))),
         (_, Some(kind)) => Err(wrong_kind(api, kind, &known())),

@@ -37,7 +37,8 @@ impl Reader {
         {
             return self.measured(parse, node, path);
         }
-        if is_handed_on(schema) && matches!(node.value, Value::Map(_)) {
+        let untyped = schema.get("type").is_none();
+        if is_handed_on(schema) && (untyped || matches!(node.value, Value::Map(_))) {
             return Some(as_written(node));
         }
         match &node.value {
@@ -127,6 +128,9 @@ impl Reader {
                 Some(_) if node.value == Value::Null => {}
                 Some(schema) => {
                     object.extend(self.value(schema, node, &path).map(|json| (key.name.clone(), json)));
+                }
+                None if is_open(schema) => {
+                    object.insert(key.name.clone(), as_written(node));
                 }
                 None => self.unknown(properties, key, &path),
             }
@@ -237,6 +241,11 @@ fn remedy(schema: &Json, node: &Node) -> String {
 /// Part of a Kubernetes object, of which nothing is known here.
 fn is_handed_on(schema: &Json) -> bool {
     schema.get("x-kubernetes-preserve-unknown-fields").is_some()
+}
+
+/// What it does not know is kept as it was written.
+fn is_open(schema: &Json) -> bool {
+    schema.get("additionalProperties").is_some_and(|others| *others == Json::Bool(true))
 }
 
 fn as_written(node: &Node) -> Json {

@@ -41,12 +41,24 @@ impl Node {
         matches!(self.value, Value::Map(_))
     }
 
+    fn field(&self, name: &str) -> Option<&Value> {
+        let Value::Map(entries) = &self.value else { return None };
+        entries.iter().find(|(key, _)| key.name == name).map(|(_, node)| &node.value)
+    }
+
     /// The text of a field of this map.
     pub(super) fn text(&self, field: &str) -> Option<&str> {
-        let Value::Map(entries) = &self.value else { return None };
-        let (_, node) = entries.iter().find(|(key, _)| key.name == field)?;
-        match &node.value {
+        match self.field(field)? {
             Value::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The items of a `List`.
+    pub(super) fn items(&self) -> Option<&[Self]> {
+        let is_list = self.text("apiVersion") == Some("v1") && self.text("kind") == Some("List");
+        match self.field("items")? {
+            Value::List(items) if is_list => Some(items),
             _ => None,
         }
     }

@@ -3,6 +3,7 @@
 pub(crate) mod about;
 pub(crate) mod cluster;
 pub(crate) mod connection;
+pub(crate) mod convert;
 pub(crate) mod drill;
 pub(crate) mod logs;
 pub(crate) mod operator;

@@ -28,13 +28,18 @@ pub(crate) fn run(args: &ValidateArgs) -> Result<(), Failure> {
 }
 
 fn accepted(batch: &Batch) -> String {
-    batch.accepted.iter().fold(String::new(), |mut text, resource| {
-        let _ = writeln!(text, "{} is valid", resource.checked.key.name);
+    names(batch).fold(String::new(), |mut text, name| {
+        let _ = writeln!(text, "{name} is valid");
         text
     })
 }
 
+fn names(batch: &Batch) -> impl Iterator<Item = &String> {
+    let redises = batch.accepted.iter().map(|resource| &resource.checked.key.name);
+    redises.chain(batch.failovers.iter().map(|failover| &failover.checked.key.name))
+}
+
 fn as_json(batch: &Batch) -> String {
-    let names: Vec<_> = batch.accepted.iter().map(|resource| &resource.checked.key.name).collect();
+    let names: Vec<_> = names(batch).collect();
     format!("{:#}\n", json!({ "valid": names, "warnings": batch.warnings, "faults": batch.faults }))
 }

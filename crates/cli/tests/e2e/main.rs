@@ -5,6 +5,7 @@
 mod bad_input;
 mod clients;
 mod cluster;
+mod convert;
 mod lab;
 mod promises;
 mod words;

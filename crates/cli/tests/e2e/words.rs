@@ -3,7 +3,7 @@
 use crate::lab::Lab;
 
 /// The commands people see.
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 16] = [
     "up",
     "down",
     "apply",
@@ -16,6 +16,7 @@ const COMMANDS: [&str; 15] = [
     "drill",
     "cluster",
     "validate",
+    "convert",
     "schema",
     "version",
     "completions",

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use redoubt_election::{Report, Verdict};
 use redoubt_supervise::Exit;
 use redoubt_wire::{
     failover::{Cause, Failover},
@@ -23,19 +24,10 @@ impl Node {
         self.set_phase(Phase::Stopping);
         self.look(server, watchman).await;
         if hand_over && watchman.leads() && self.could_hand_over() {
-            let handing_over = self.switchover(server, watchman, None, Cause::Stop, None);
-            match tokio::time::timeout(grace / 2, handing_over).await {
-                Ok(Ok(_)) => {}
-                Ok(Err(refusal)) => self.agent.shared.notice(
-                    "HandOverFailed",
-                    format!("stops without a hand-over: {}", refusal.error),
-                    true,
-                ),
-                Err(_) => self.agent.shared.notice(
-                    "HandOverFailed",
-                    "stops without a hand-over: no time left",
-                    true,
-                ),
+            let handed_over = tokio::time::timeout(grace / 2, self.hand_over_last(server, watchman)).await;
+            if let Some(why) = handed_over.unwrap_or_else(|_| Some("no time left".to_owned())) {
+                let told = format!("stops without a hand-over: {why}");
+                self.agent.shared.notice("HandOverFailed", told, true);
             }
         }
         if let Err(error) = self.durable.keep_now().await {
@@ -44,6 +36,25 @@ impl Node {
         let exit = self.stop_server(server, watchman, grace.saturating_sub(began.elapsed())).await;
         self.agent.shared.update(|state| state.server_pid = None);
         tracing::info!(%exit, "the server is stopped");
+    }
+
+    /// Tries again what may work at the next try: whoever stops as a master leaves writes behind that nobody else has.
+    /// Gives why it cannot be done.
+    async fn hand_over_last(&mut self, server: &mut Server, watchman: &mut Watchman) -> Option<String> {
+        loop {
+            let report = match self.try_switchover(server, watchman, None, Cause::Stop, None).await {
+                Ok(report) => report,
+                Err(refusal) => return Some(refusal.error),
+            };
+            match report.verdict {
+                Verdict::Done => return None,
+                Verdict::Stopped { why } => return Some(why),
+                Verdict::RetryAfter { after, .. } => tokio::select! {
+                    exit = server.ended() => return Some(format!("the server ended: {exit}")),
+                    () = tokio::time::sleep(after) => {}
+                },
+            }
+        }
     }
 
     /// Stops a server that was never in sync: its files stay as they are.
@@ -85,6 +96,21 @@ impl Node {
         cause: Cause,
         id: Option<String>,
     ) -> Result<Failover, Refusal> {
+        let report = self.try_switchover(server, watchman, to, cause, id).await?;
+        match report.verdict.why() {
+            None => Ok(report.failover),
+            Some(why) => Err(refusal(why, "nothing is lost; look at `redoubt status` and ask again")),
+        }
+    }
+
+    async fn try_switchover(
+        &mut self,
+        server: &mut Server,
+        watchman: &mut Watchman,
+        to: Option<String>,
+        cause: Cause,
+        id: Option<String>,
+    ) -> Result<Report, Refusal> {
         self.look(server, watchman).await;
         self.may_switch(watchman, to.as_deref())?;
         let mut request = self.request(cause, self.me.server.clone(), to);
@@ -100,10 +126,7 @@ impl Node {
         self.durable.heard_epoch(report.failover.epoch.unwrap_or(0));
         self.remember(&report);
         self.look(server, watchman).await;
-        match report.verdict.why() {
-            None => Ok(report.failover),
-            Some(why) => Err(refusal(why, "nothing is lost; look at `redoubt status` and ask again")),
-        }
+        Ok(report)
     }
 
     /// What can be known to be wrong before anything is begun.

@@ -3,9 +3,13 @@
 mod act;
 mod plan;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use redoubt_redis::{Endpoint, cluster::NodeId};
+use tokio::time::{Instant, sleep};
 
 pub use plan::Repair;
 
@@ -21,6 +25,12 @@ use crate::{
 
 /// One kind of trouble a round: unknown nodes, owners, open slots, keys at the wrong node, and each may uncover the next.
 const ROUNDS: usize = 12;
+/// A forgotten node stays out for a minute: who forgot it tells the others to do so as well (Redis 7.2, Valkey), and a
+/// node they meet meanwhile is forgotten again.
+const BAN: Duration = Duration::from_secs(75);
+/// Within so long a node hears from each of the others, and would forget another one again.
+const WORD: Duration = Duration::from_secs(3);
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// What a repair may do, and whom it tells.
 pub struct Repairs<'a> {
@@ -45,6 +55,7 @@ pub async fn planned(access: &Access, cluster: &Cluster) -> Result<Vec<Repair>, 
 
 /// Repairs until nothing is left that can be repaired. Gives the cluster as it is then.
 pub async fn repair(repairs: &Repairs<'_>) -> Result<Cluster, SlotsError> {
+    introduce(repairs).await?;
     let mut last = Vec::new();
     for _ in 0..ROUNDS {
         let cluster = settle::look_settled(repairs.access, repairs.entry).await?;
@@ -61,6 +72,30 @@ pub async fn repair(repairs: &Repairs<'_>) -> Result<Cluster, SlotsError> {
         last = next;
     }
     look::look(repairs.access, repairs.entry).await
+}
+
+/// Has nodes meet until they know each other for good, or the ban of a forgotten one must be over.
+async fn introduce(repairs: &Repairs<'_>) -> Result<(), SlotsError> {
+    let end = Instant::now() + BAN;
+    let mut cluster = settle::look_settled(repairs.access, repairs.entry).await?;
+    let (mut told, mut strangers_at) = (Vec::new(), None);
+    loop {
+        let now = Instant::now();
+        for (by, node) in plan::strangers(&cluster) {
+            repairs.access.connect(&by).await?.cluster_meet(&node).await?;
+            let one = Repair::Meet { by, node };
+            if !told.contains(&one) {
+                (repairs.tell)(&one);
+                told.push(one);
+            }
+            strangers_at = Some(now);
+        }
+        if strangers_at.is_none_or(|at| now > at + WORD) || now > end {
+            return Ok(());
+        }
+        sleep(AGAIN).await;
+        cluster = look::look(repairs.access, repairs.entry).await?;
+    }
 }
 
 /// A node that has just started refuses MIGRATE for a few seconds.

@@ -67,9 +67,9 @@ pub(super) type Keys = BTreeMap<u16, BTreeMap<NodeId, u64>>;
 
 /// The next repairs. Those of one kind of trouble at a time: the rest is looked at again when they are done.
 pub(super) fn plan(cluster: &Cluster, keys: &Keys) -> Vec<Repair> {
-    let meetings = meetings(cluster);
-    if !meetings.is_empty() {
-        return meetings;
+    let strangers = strangers(cluster);
+    if !strangers.is_empty() {
+        return strangers.into_iter().map(|(by, node)| Repair::Meet { by, node }).collect();
     }
     let owners = ownership(cluster, keys);
     if !owners.is_empty() {
@@ -83,7 +83,8 @@ pub(super) fn plan(cluster: &Cluster, keys: &Keys) -> Vec<Repair> {
     repairs
 }
 
-fn meetings(cluster: &Cluster) -> Vec<Repair> {
+/// Who does not know whom, of those that answer.
+pub(super) fn strangers(cluster: &Cluster) -> Vec<(Endpoint, Endpoint)> {
     check(cluster)
         .into_iter()
         .filter_map(|finding| match finding {
@@ -91,7 +92,6 @@ fn meetings(cluster: &Cluster) -> Vec<Repair> {
             _ => None,
         })
         .filter(|(by, node)| [by, node].iter().all(|end| answers(cluster, end)))
-        .map(|(by, node)| Repair::Meet { by, node })
         .collect()
 }
 

@@ -89,3 +89,20 @@ async fn two_copies_of_a_key_are_told_and_both_stay() {
     lab.whole().await;
     assert_eq!(lab.at(0, &["GET", &tag]).await.as_str(), Ok("stray"));
 }
+
+/// Those who forget it tell each other to, so that it stays out for a minute, whomever it meets.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_the_others_forgot_comes_back() {
+    let lab = Lab::start(3, 0).await;
+    fill(&lab, KEYS, 10).await;
+    let id = lab.id(0).await;
+    for index in [1, 2] {
+        // The other one may have heard of it by now.
+        lab.connect(index).await.call(&["CLUSTER", "FORGET", &id]).await.ok();
+    }
+    assert_eq!(lab.look().await.nodes.len(), 3, "the node itself knows all of them");
+    let told = mended(&lab).await;
+    assert!(told.iter().any(|one| matches!(one, Repair::Meet { .. })), "{told:?}");
+    filled(&lab, KEYS, 10).await;
+    assert_eq!(count(&lab).await, KEYS as u64);
+}

@@ -6,7 +6,7 @@ use redoubt_drill::ClientKind;
 use serde_json::Value;
 
 use crate::{
-    cluster::{Namespace, wait},
+    cluster::{Namespace, UNHURRIED, wait},
     game::{self, Blow},
 };
 
@@ -14,7 +14,7 @@ const CART: &str = include_str!("../../../../examples/cart.yaml");
 
 fn cart(test: &str) -> Option<Namespace> {
     let namespace = Namespace::new(test)?;
-    namespace.apply(CART).unwrap();
+    namespace.apply(&format!("{CART}{UNHURRIED}")).unwrap();
     namespace.ready("cart");
     Some(namespace)
 }

@@ -1,6 +1,6 @@
 //! One Redis, start to finish.
 
-use crate::cluster::{Namespace, wait};
+use crate::cluster::{Namespace, UNHURRIED, wait};
 
 const CART: &str = include_str!("../../../../examples/cart.yaml");
 
@@ -12,7 +12,7 @@ fn cart(test: &str) -> Option<Namespace> {
 }
 
 fn fill(namespace: &Namespace) {
-    namespace.apply(CART).unwrap();
+    namespace.apply(&format!("{CART}{UNHURRIED}")).unwrap();
     namespace.ready("cart");
     namespace.greet();
 }
@@ -52,7 +52,7 @@ fn a_redis_survives_its_server_its_pod_and_its_deletion() {
     let claims = namespace.kubectl(&["get", "pvc", "--output", "name"]);
     assert_eq!(claims.lines().count(), 3, "{claims}");
 
-    namespace.apply(CART).unwrap();
+    namespace.apply(&format!("{CART}{UNHURRIED}")).unwrap();
     namespace.ready("cart");
     let master = namespace.master("cart").unwrap();
     assert_eq!(namespace.redis_cli("cart", &master, "GET greeting").unwrap(), "hello");

@@ -1,7 +1,7 @@
 //! What the cluster does not give: the status says so in words, what runs goes on, and it heals once it is given.
 
 use crate::{
-    cluster::{Namespace, kubectl, wait},
+    cluster::{Namespace, PATIENT, kubectl, wait},
     fault::{Fault, is_lab},
 };
 
@@ -71,7 +71,7 @@ fn a_full_volume_is_named_and_others_take_the_writes() {
         return;
     }
     let Some(shop) = Namespace::new(name) else { return };
-    shop.apply(&cart("{}")).unwrap();
+    shop.apply(PATIENT).unwrap();
     shop.ready("cart");
     let master = shop.master("cart").unwrap();
     let set = |n: u32| {
@@ -82,7 +82,7 @@ fn a_full_volume_is_named_and_others_take_the_writes() {
         }
     };
     for n in 0..10 {
-        set(n).unwrap();
+        wait("a write is taken", || set(n));
     }
     let full = Fault::new("fill", &[&format!("{}/data-{master}", shop.name)], "unfill");
     // What does not fit is noticed when it is written.

@@ -4,6 +4,7 @@ use std::{
     ffi::OsString,
     io::{BufRead, BufReader},
     net::TcpListener,
+    path::PathBuf,
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
@@ -20,6 +21,8 @@ use tokio::time::{Instant, sleep};
 
 /// Long enough for a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
+/// Of one call.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
 /// A server in cluster mode.
 pub(crate) struct Server {
@@ -65,9 +68,13 @@ impl Drop for Server {
     }
 }
 
+/// The server under test.
+pub(crate) fn server_binary() -> PathBuf {
+    std::env::var_os("REDOUBT_TEST_SERVER").unwrap_or_else(|| OsString::from("redis-server")).into()
+}
+
 fn spawn(endpoint: &Endpoint, dir: &TempDir, args: &[String]) -> Child {
-    let binary = std::env::var_os("REDOUBT_TEST_SERVER").unwrap_or_else(|| OsString::from("redis-server"));
-    let mut command = Command::new(binary);
+    let mut command = Command::new(server_binary());
     command.args(["--bind", &endpoint.host, "--port", &endpoint.port.to_string(), "--save", ""]);
     command.args(["--cluster-enabled", "yes", "--cluster-node-timeout", "3000"]).arg("--dir").arg(dir.path());
     // From one loopback address all others look alike.
@@ -109,7 +116,12 @@ impl Lab {
     }
 
     pub(crate) async fn with(masters: usize, replicas: usize, args: &[&str], password: Option<&str>) -> Self {
-        let lab = Self::loose(masters * (replicas + 1), args, password);
+        Self::of(masters, replicas, args, access(password)).await
+    }
+
+    /// Reached in this way.
+    pub(crate) async fn of(masters: usize, replicas: usize, args: &[&str], access: Access) -> Self {
+        let lab = Self { access, ..Self::loose(masters * (replicas + 1), args, None) };
         let hosts: Vec<String> = lab.servers.iter().map(|server| server.endpoint.host.clone()).collect();
         let layout = plan::layout(&hosts, replicas).unwrap();
         create(&lab.access, &lab.endpoints(), &layout).await.unwrap();
@@ -214,7 +226,7 @@ impl Lab {
 
 pub(crate) fn access(password: Option<&str>) -> Access {
     let credentials = password.map(|password| Credentials { user: None, password: password.into() });
-    Access::new(Connector::new(credentials.clone(), Duration::from_secs(20)), credentials)
+    Access::new(Connector::new(credentials.clone(), DEADLINE), credentials)
 }
 
 /// Moves by MIGRATE, whatever the server can.

@@ -11,4 +11,5 @@ mod harness;
 mod interrupted;
 mod moving;
 mod shape;
+mod tls;
 mod writers;

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// A loop of moves between two masters while the writers work, until they have made enough changes.
-async fn back_and_forth(lab: &Lab, options: &Options, changes: u64) {
+pub(crate) async fn back_and_forth(lab: &Lab, options: &Options, changes: u64) {
     let writers = Writers::start(lab, 4);
     writers.more(200).await;
     while writers.changes() < changes {

@@ -136,6 +136,15 @@ impl Lab {
         pid(&note["process"]["pid"]).expect("an agent that runs")
     }
 
+    /// What the servers said of copies, whole and partial: for the message of a failure.
+    pub(crate) fn copies(&self, name: &str) -> String {
+        let logs: Vec<String> = self.nodes(name).iter().map(|node| self.log(name, node)).collect();
+        let mut lines: Vec<&str> =
+            logs.iter().flat_map(|log| log.lines()).filter(|line| line.contains("resync")).collect();
+        lines.sort_unstable();
+        lines.join("\n")
+    }
+
     /// What the agents of the nodes noticed of masters that come and go: for the message of a failure.
     pub(crate) fn history(&self, name: &str) -> String {
         const NEWS: [&str; 7] = [

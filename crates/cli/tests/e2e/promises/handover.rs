@@ -1,10 +1,13 @@
 //! A planned change of master: nothing lost, no full copy, and a clear no when it cannot be.
 
+use std::thread;
+
+use rustix::process::{Signal, kill_process};
 use serde_json::Value;
 
 use crate::{
     bad_input::redis,
-    lab::{Lab, kill},
+    lab::{Lab, Said, kill},
 };
 
 fn cart() -> Lab {
@@ -35,7 +38,7 @@ fn no_client_loses_a_write_in_a_switchover() {
         let result = lab.run(["drill", "cart", "switchover", "--client", client, "-o", "json"]).ok().json();
         assert_eq!(result["lost"], 0, "{result:#}");
         assert_ne!(result["master_before"], result["master_after"], "{result:#}");
-        assert_eq!(full_syncs(&lab), before, "no replica copied everything");
+        assert_eq!(full_syncs(&lab), before, "a replica copied everything:\n{}", lab.copies("cart"));
     }
 }
 
@@ -55,6 +58,47 @@ fn a_switchover_that_cannot_be_is_refused_and_nothing_is_done() {
     let said = lab.run(["switchover", "cart", "--to", &replica]).failed(1, &["error: ", "hint: "]);
     assert!(said.err.contains(&replica), "{}", said.err);
     assert_eq!(lab.master("cart"), master);
+}
+
+/// A replica that copies the whole data set holds nothing yet that it could lead with.
+#[test]
+fn a_switchover_to_a_node_that_is_not_in_sync_is_refused() {
+    let lab = cart();
+    let (master, replica) = (lab.master("cart"), lab.replicas("cart")[0].clone());
+    // A frozen server keeps its agent, and loses its link: with its agent frozen too, nobody ends it for that.
+    let (agent, server) = (lab.agent("cart", &replica), lab.server("cart", &replica));
+    for pid in [agent, server] {
+        kill_process(pid, Signal::STOP).unwrap();
+    }
+    let mut connection = lab.connect("cart", &master);
+    redis::cmd("CLIENT").arg("KILL").arg("TYPE").arg("replica").exec(&mut connection).unwrap();
+    let said = lab.run(["switchover", "cart", "--to", &replica]).failed(1, &["error: ", "hint: ", &replica]);
+    assert!(said.out.is_empty(), "{said:?}");
+    for pid in [agent, server] {
+        kill_process(pid, Signal::CONT).unwrap();
+    }
+    lab.whole("cart");
+    assert_eq!(lab.master("cart"), master);
+}
+
+#[test]
+fn of_two_switchovers_at_once_one_is_carried_out_and_the_other_answered() {
+    let lab = cart();
+    let (master, replicas) = (lab.master("cart"), lab.replicas("cart"));
+    let said: Vec<Said> = thread::scope(|scope| {
+        let ask = |to: &str| Said::from(lab.command(["switchover", "cart", "--to", to]).output().unwrap());
+        let asked: Vec<_> = replicas.iter().map(|to| scope.spawn(move || ask(to))).collect();
+        asked.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    lab.whole("cart");
+    let done: Vec<usize> = (0..2).filter(|asked| said[*asked].code == 0).collect();
+    let leads = lab.master("cart");
+    assert!(done.iter().any(|asked| replicas[*asked] == leads), "{leads} leads: {said:#?}");
+    assert_ne!(leads, master);
+    for refused in said.iter().filter(|one| one.code != 0) {
+        assert!(refused.code == 1 || refused.code == 2, "{refused:#?}");
+        assert!(refused.err.contains("error: ") && refused.err.contains("hint: "), "{refused:#?}");
+    }
 }
 
 /// Full copies that any server served.

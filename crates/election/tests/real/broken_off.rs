@@ -8,8 +8,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use redoubt_election::{Context, Request, change_master};
+use redoubt_election::{Request, change_master};
 use redoubt_wire::failover::Cause;
+use rustix::process::{Pid, Signal, kill_process};
 use tracing::{
     Event, Subscriber,
     field::{Field, Visit},
@@ -22,15 +23,19 @@ use tracing_subscriber::{
 
 use crate::{
     agents::Agents,
-    harness::Lab,
+    harness::{Lab, PATIENCE},
     writers::{Outcome, Writers},
 };
 
-/// What happens to the candidate.
+/// What happens at that step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Blow {
+    /// The candidate dies.
     Dies,
+    /// The candidate stalls.
     Stalls,
+    /// The server that the step is for dies.
+    KillsItsServer,
 }
 
 /// When: before the first call of this kind is sent, or after its answer is there.
@@ -47,6 +52,8 @@ struct Striker {
     blow: Blow,
     call: Mutex<Option<String>>,
     struck: Mutex<bool>,
+    /// Processes of the nodes that may be killed.
+    nodes: Vec<(usize, Pid)>,
 }
 
 struct Text(String);
@@ -65,12 +72,20 @@ impl<S: Subscriber> Layer<S> for Striker {
             match self.blow {
                 Blow::Dies => panic_any("the candidate dies here"),
                 Blow::Stalls => stall(Duration::from_secs(2)),
+                Blow::KillsItsServer => self.kill_its_server(&text.0),
             }
         }
     }
 }
 
 impl Striker {
+    fn kill_its_server(&self, text: &str) {
+        let (_, rest) = text.split_once("place: Node(").expect("the step is for a node");
+        let node: usize = rest.split(')').next().unwrap().parse().unwrap();
+        let (_, pid) = self.nodes.iter().find(|(other, _)| *other == node).expect("a replica");
+        kill_process(*pid, Signal::KILL).unwrap();
+    }
+
     fn is_due(&self, text: &str) -> bool {
         let asks = |step: &str| text.starts_with("asks") && text.contains(&format!("ask: {step}"));
         match self.when {
@@ -99,8 +114,9 @@ fn stall(time: Duration) {
 }
 
 /// Runs a candidate in a thread of its own, and strikes it.
-fn strike(context: Context, request: Request, when: When, blow: Blow) -> thread::JoinHandle<()> {
-    let struck = Striker { when, blow, call: Mutex::default(), struck: Mutex::new(false) };
+fn strike(lab: &Lab, request: Request, when: When, blow: Blow) -> thread::JoinHandle<()> {
+    let (context, nodes) = (lab.context(0), [1, 2].map(|node| (node, lab.nodes[node].pid())).to_vec());
+    let struck = Striker { when, blow, call: Mutex::default(), struck: Mutex::new(false), nodes };
     let subscriber = Arc::new(registry().with(struck));
     thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -129,9 +145,8 @@ async fn crash(when: When, blow: Blow) -> Outcome {
     let mut lab = Lab::start().await;
     let _agents = Agents::start(&lab, &[1, 2]);
     let writers = Writers::start(&lab, 2).await;
-    let (context, request) = (lab.context(0), lab.request(Cause::Crash, 0));
     lab.nodes[0].kill();
-    let candidate = strike(context, request, when, blow);
+    let candidate = strike(&lab, lab.request(Cause::Crash, 0), when, blow);
     end(&lab, writers, candidate, when, blow).await
 }
 
@@ -139,7 +154,7 @@ async fn switchover(when: When, blow: Blow) -> Outcome {
     let lab = Lab::start().await;
     let _agents = Agents::start(&lab, &[0, 1, 2]);
     let writers = Writers::start(&lab, 2).await;
-    let candidate = strike(lab.context(0), lab.request(Cause::Switchover, 0), when, blow);
+    let candidate = strike(&lab, lab.request(Cause::Switchover, 0), when, blow);
     end(&lab, writers, candidate, when, blow).await
 }
 
@@ -220,5 +235,40 @@ async fn a_candidate_that_stalls_at_any_step_of_a_crash_does_no_harm() {
 async fn a_candidate_that_stalls_at_any_step_of_a_hand_over_does_no_harm() {
     for when in SWITCHOVER {
         assert_eq!(switchover(when, Blow::Stalls).await.lost, 0, "{when:?}");
+    }
+}
+
+/// The chosen replica takes the promotion with it into its grave: the other one leads, or the chosen one was announced
+/// already and is replaced as any master is.
+#[tokio::test]
+async fn a_replica_that_dies_at_its_promotion_is_replaced_by_the_other() {
+    for when in [When::Before("Promote"), When::After("Promote")] {
+        let mut lab = Lab::start().await;
+        let agents = Agents::start(&lab, &[1, 2]);
+        let writers = Writers::start(&lab, 1).await;
+        lab.nodes[0].kill();
+        let candidate = strike(&lab, lab.request(Cause::Crash, 0), when, Blow::KillsItsServer);
+        let began = Instant::now();
+        let dead = loop {
+            if let Some(dead) = [1, 2].into_iter().find(|node| lab.nodes[*node].has_ended()) {
+                break dead;
+            }
+            assert!(began.elapsed() < PATIENCE, "{when:?}: nobody was promoted");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        };
+        lab.nodes[dead].kill();
+        let (master, healed) = heals(&lab).await;
+        println!("{when:?}: cart-{master} leads {healed:?} after the death of cart-{dead}");
+        assert_eq!(master, 3 - dead, "{when:?}");
+        assert!(healed < HEALED, "{when:?}: healed after {healed:?}");
+        drop(agents);
+        tokio::task::spawn_blocking(move || candidate.join().unwrap()).await.unwrap();
+        for node in [0, dead] {
+            lab.start_node(node, Some(master));
+        }
+        lab.whole(master).await;
+        let outcome = writers.finish(&lab, master).await;
+        // What lay between a reply and the replicas when the master ended: one write of each client at most.
+        assert!(outcome.lost <= 2, "{when:?}: {} of {}", outcome.lost, outcome.acknowledged);
     }
 }

@@ -84,10 +84,18 @@ impl Server {
         }
     }
 
-    fn signal(&self, signal: Signal) {
+    /// Its process ended by itself, or by another's hand.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.as_mut().is_some_and(|child| child.try_wait().unwrap().is_some())
+    }
+
+    pub(crate) fn pid(&self) -> Pid {
         let child = self.child.as_ref().expect("it runs");
-        let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
-        kill_process(pid, signal).unwrap();
+        Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap()
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(self.pid(), signal).unwrap();
     }
 
     pub(crate) fn freeze(&self) {

@@ -185,7 +185,6 @@ fn first_state(args: &AgentArgs, set: &SetConfig) -> AgentState {
             ready: false,
             joined: false,
             on_disk: OnDisk::Unknown,
-            disk_fault: None,
             live: None,
         }),
         AgentKind::Sentinel => AgentRole::Sentinel(SentinelState {

@@ -47,7 +47,6 @@ impl Model {
                 ready: false,
                 joined: false,
                 on_disk: OnDisk::Nothing,
-                disk_fault: None,
                 live: None,
             };
         }
@@ -71,7 +70,6 @@ impl Model {
             ready,
             joined: true,
             on_disk: OnDisk::Nothing,
-            disk_fault: None,
             live: None,
         }
     }

@@ -31,7 +31,7 @@ spec:
   durability: {hangLimit: 20s}
 ";
 /// The same for a set that also has to be left to its Sentinels in time; to be appended to a `spec`.
-pub(crate) const UNHURRIED: &str = "  sentinel: {downAfter: 10s}\n  durability: {hangLimit: 10s}\n";
+pub(crate) const UNHURRIED: &str = "  sentinel: {downAfter: 10s}\n  durability: {hangLimit: 8s}\n";
 /// Between two looks at what nobody tells us of.
 const LOOK: Duration = Duration::from_millis(200);
 

@@ -23,8 +23,10 @@ use crate::{
 const LEAD_IN: Duration = Duration::from_secs(1);
 /// Writers that go on this long after the set is whole would meet a second change of master.
 const LEAD_OUT: Duration = Duration::from_secs(1);
-/// How long the first write may take.
-pub(crate) const FIRST_WRITE: Duration = Duration::from_secs(10);
+/// How long the first write may take, also from a machine that is busy with other things.
+pub(crate) const FIRST_WRITE: Duration = Duration::from_secs(30);
+/// How long writers may need to find the master of a set that is whole.
+const RETURN: Duration = Duration::from_secs(30);
 /// How long the last look waits for a set that was whole a moment ago.
 const LAST_LOOK: Duration = Duration::from_secs(10);
 /// Clocks of agents and of the drill may differ by this much without hiding a failover.
@@ -136,6 +138,7 @@ impl Stage<'_> {
         let (event, event_at) = (self.start.elapsed(), Timestamp::now());
         strike(&plan.blow, saboteur).await?;
         let healthy_after = self.recovery(plan, &before, watcher, event).await;
+        self.return_of(crew).await;
         let writing = self.start + event + self.drill.duration;
         sleep_until(writing.max(Instant::now() + LEAD_OUT)).await;
         Ok(Course { event, event_at, healthy_after })
@@ -174,6 +177,14 @@ impl Stage<'_> {
         }
         self.note(format!("not whole after {} s", plan.limit.as_secs()));
         None
+    }
+
+    /// A set that is whole is worth nothing to clients that do not find it yet.
+    async fn return_of(&mut self, crew: &Crew) {
+        if tokio::time::timeout(RETURN, crew.tally().all_again()).await.is_err() {
+            let why = crew.tally().last_error().unwrap_or_else(|| "no answer".to_owned());
+            self.note(format!("not every writer got through again within {} s: {why}", RETURN.as_secs()));
+        }
     }
 
     async fn last_look(&mut self, watcher: &mut Watcher) -> Health {

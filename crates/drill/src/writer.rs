@@ -1,16 +1,13 @@
 //! One writer: a key after the other, to whoever leads, and an account of what was acknowledged.
 
 use std::{
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use redis::{ErrorKind, RedisError, RedisResult, aio::MultiplexedConnection};
 use tokio::{
-    sync::{Notify, watch},
+    sync::watch,
     task::JoinSet,
     time::{Instant, sleep, timeout},
 };
@@ -28,14 +25,19 @@ const RETRY: Duration = Duration::from_millis(5);
 const PACE: Duration = Duration::from_millis(1);
 
 /// What the writers did so far, for those who look on.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Tally {
-    acknowledged: AtomicU64,
-    first: Notify,
+    /// How many writes of each writer were acknowledged.
+    acknowledged: watch::Sender<Vec<u64>>,
     last_error: Mutex<Option<String>>,
 }
 
 impl Tally {
+    fn new(writers: u32) -> Self {
+        let none = vec![0; usize::try_from(writers).unwrap_or(usize::MAX)];
+        Self { acknowledged: watch::Sender::new(none), last_error: Mutex::default() }
+    }
+
     /// The last error of a writer, for people.
     pub(crate) fn last_error(&self) -> Option<String> {
         self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -43,16 +45,25 @@ impl Tally {
 
     /// Resolves once a write was acknowledged.
     pub(crate) async fn first_acknowledged(&self) {
-        let first = self.first.notified();
-        if self.acknowledged.load(Ordering::Relaxed) == 0 {
-            first.await;
-        }
+        self.until(|acknowledged| acknowledged.iter().any(|count| *count > 0)).await;
     }
 
-    fn acknowledge(&self) {
-        if self.acknowledged.fetch_add(1, Ordering::Relaxed) == 0 {
-            self.first.notify_waiters();
-        }
+    /// Resolves once every writer got through again.
+    pub(crate) async fn all_again(&self) {
+        let before = self.acknowledged.borrow().clone();
+        self.until(|now| now.iter().zip(&before).all(|(now, before)| now > before)).await;
+    }
+
+    async fn until(&self, enough: impl FnMut(&Vec<u64>) -> bool) {
+        // The sender lives in this very struct.
+        let _ = self.acknowledged.subscribe().wait_for(enough).await;
+    }
+
+    fn acknowledge(&self, writer: u32) {
+        self.acknowledged.send_modify(|acknowledged| {
+            let count = usize::try_from(writer).ok().and_then(|writer| acknowledged.get_mut(writer));
+            count.into_iter().for_each(|count| *count += 1);
+        });
     }
 
     fn note(&self, error: &RedisError) {
@@ -79,7 +90,7 @@ impl Crew {
         let listens = drill.client == crate::ClientKind::Sentinel;
         let switches = if listens { Switches::listen(target) } else { None };
         let (stop, stopped) = watch::channel(false);
-        let tally = Arc::new(Tally::default());
+        let tally = Arc::new(Tally::new(drill.writers));
         let mut tasks = JoinSet::new();
         for number in 0..drill.writers {
             let writer = Writer {
@@ -156,7 +167,7 @@ impl Writer {
             () = self.finder.announced() => return Err(moved_away()),
         }
         self.log.acks.push(Ack { at: self.start.elapsed(), n });
-        self.tally.acknowledge();
+        self.tally.acknowledge(self.log.writer);
         Ok(())
     }
 }
@@ -167,4 +178,24 @@ fn no_answer() -> RedisError {
 
 fn moved_away() -> RedisError {
     RedisError::from((ErrorKind::Io, "another master was announced during a write"))
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt as _;
+
+    use super::*;
+
+    #[test]
+    fn all_are_back_when_the_last_one_is() {
+        let tally = Tally::new(2);
+        tally.acknowledge(0);
+        assert_eq!(tally.first_acknowledged().now_or_never(), Some(()));
+        let mut again = std::pin::pin!(tally.all_again());
+        assert_eq!(again.as_mut().now_or_never(), None);
+        tally.acknowledge(0);
+        assert_eq!(again.as_mut().now_or_never(), None);
+        tally.acknowledge(1);
+        assert_eq!(again.as_mut().now_or_never(), Some(()));
+    }
 }

@@ -7,10 +7,10 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use redoubt_redis::Endpoint;
 use secrecy::SecretString;
-use tokio::sync::Notify;
+use tokio::sync::watch;
 
 pub use self::link::{AgentLink, Dial, Http};
-use self::watcher::Watcher;
+use self::watcher::{Seen, Watcher};
 use crate::{
     platform::Member,
     world::{MemberView, Observed},
@@ -24,12 +24,27 @@ const FRESH: Duration = Duration::from_secs(1);
 pub(crate) struct Agents<D: Dial> {
     dial: Arc<D>,
     watchers: BTreeMap<String, Watcher<D::Link>>,
-    changed: Arc<Notify>,
+    sights: watch::Sender<Sights>,
+    changes: watch::Receiver<Sights>,
+}
+
+/// What is known of the agents that are followed, for those who follow none themselves. Changes with every change of
+/// what an agent says.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Sights(BTreeMap<String, watch::Receiver<Seen>>);
+
+impl Sights {
+    /// What is known of a member.
+    pub(crate) fn view(&self, member: Member) -> MemberView {
+        let state = self.0.get(&member.name).and_then(|seen| seen.borrow().state.clone());
+        MemberView { member, state }
+    }
 }
 
 impl<D: Dial> Agents<D> {
     pub(crate) fn new(dial: Arc<D>) -> Self {
-        Self { dial, watchers: BTreeMap::new(), changed: Arc::new(Notify::new()) }
+        let (sights, changes) = watch::channel(Sights::default());
+        Self { dial, watchers: BTreeMap::new(), sights, changes }
     }
 
     /// Follows these agents and no others. Waits until each new one has answered once or failed to: what is merely not
@@ -42,9 +57,10 @@ impl<D: Dial> Agents<D> {
             if !self.watchers.contains_key(name) {
                 let link = self.dial.dial(endpoint, token);
                 self.watchers
-                    .insert(name.clone(), Watcher::start(endpoint.clone(), link, Arc::clone(&self.changed)));
+                    .insert(name.clone(), Watcher::start(endpoint.clone(), link, self.sights.clone()));
             }
         }
+        self.list();
         if self.watchers.len() > before {
             self.looked(|watcher| watcher.looks_after(0)).await;
         }
@@ -53,17 +69,33 @@ impl<D: Dial> Agents<D> {
     /// Follows nobody; connections are closed.
     pub(crate) fn clear(&mut self) {
         self.watchers.clear();
+        self.list();
+    }
+
+    /// Who is followed is no news by itself: what they say is.
+    fn list(&self) {
+        let seen = self.watchers.iter().map(|(name, watcher)| (name.clone(), watcher.seen()));
+        let seen = Sights(seen.collect());
+        self.sights.send_if_modified(|sights| {
+            *sights = seen;
+            false
+        });
     }
 
     /// What is known of a member.
     pub(crate) fn view(&self, member: Member) -> MemberView {
-        let state = self.watchers.get(&member.name).and_then(Watcher::state);
-        MemberView { member, state }
+        self.sights.borrow().view(member)
+    }
+
+    /// What is known of all, as it changes.
+    pub(crate) fn sights(&self) -> watch::Receiver<Sights> {
+        self.sights.subscribe()
     }
 
     /// Something about an agent changed.
-    pub(crate) async fn changed(&self) {
-        self.changed.notified().await;
+    pub(crate) async fn changed(&mut self) {
+        // The sender lives in this very struct.
+        let _ = self.changes.changed().await;
     }
 
     /// Asks everybody now; who does not answer is unknown from then on.

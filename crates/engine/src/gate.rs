@@ -61,6 +61,11 @@ impl<P: Platform> Gate<P> {
             .await
     }
 
+    pub(crate) async fn lead(&self, key: &Key, master: &str) -> Result<(), PlatformError> {
+        limited(&self.quick, QUICK_DEADLINE, "leading clients to the master", self.platform.lead(key, master))
+            .await
+    }
+
     pub(crate) async fn apply(&self, workload: &Workload) -> Result<(), PlatformError> {
         let deadline = SLOW_DEADLINE + workload.redis.spec.termination_grace_period;
         limited(&self.slow, deadline, "applying the workload", self.platform.apply(workload)).await

@@ -40,7 +40,14 @@ pub trait Platform: Send + Sync + 'static {
         member: &str,
     ) -> impl Future<Output = Result<(), PlatformError>> + Send;
 
-    /// Shows status, events, roles and endpoints to people and to clients. Writes only what differs.
+    /// Has clients find this node as the master, and shows who is what. Called whenever something may have changed, also
+    /// beside other calls, so it must cost little and write only what differs. A platform whose clients find the master
+    /// by themselves has nothing to do.
+    fn lead(&self, _key: &Key, _master: &str) -> impl Future<Output = Result<(), PlatformError>> + Send {
+        std::future::ready(Ok(()))
+    }
+
+    /// Shows status and events to people. Writes only what differs.
     fn publish(
         &self,
         key: &Key,

@@ -1,5 +1,6 @@
 //! The task of one Redis: observe, plan, report, act, and sleep until something happens.
 
+mod guide;
 mod observe;
 mod report;
 mod wanted;
@@ -11,8 +12,8 @@ use redoubt_api::{CheckedRedis, ConditionType, Event, Key, MAX_EVENTS, RedisStat
 use tokio::{sync::watch, time::Instant};
 use tracing::{info, warn};
 
-use self::observe::Observer;
 pub(crate) use self::wanted::Wanted;
+use self::{guide::Guide, observe::Observer};
 use crate::{
     act::{act, event},
     agents::Dial,
@@ -59,6 +60,7 @@ pub(crate) struct Tenant<P, D: Dial> {
     deleted: Arc<watch::Sender<Wanted>>,
     views: watch::Sender<Views>,
     observer: Observer<P, D>,
+    guide: Guide,
     memory: Memory,
     /// What was asked for in the last pass.
     last: Wanted,
@@ -83,8 +85,10 @@ impl<P: Platform, D: Dial> Tenant<P, D> {
         wanted: &Arc<watch::Sender<Wanted>>,
         views: watch::Sender<Views>,
     ) -> Self {
+        let observer = Observer::new(key.clone(), Arc::clone(&gate), dial);
         Self {
-            observer: Observer::new(key.clone(), Arc::clone(&gate), dial),
+            guide: Guide::start(key.clone(), Arc::clone(&gate), observer.sights()),
+            observer,
             key,
             gate,
             wanted: wanted.subscribe(),
@@ -132,6 +136,7 @@ impl<P: Platform, D: Dial> Tenant<P, D> {
             // The sender lives as long as this task.
             _ = self.wanted.changed() => {}
             () = self.observer.changed() => tokio::time::sleep(TOGETHER).await,
+            () = self.guide.changed() => {}
             () = tokio::time::sleep_until(wake) => {}
         }
     }
@@ -170,6 +175,7 @@ impl<P: Platform, D: Dial> Tenant<P, D> {
             return Ok(Wake::After(jittered(SAFETY)));
         };
         let mut world = self.observer.observe(redis).await?;
+        self.guide.follow(redis, &world);
         let mut latest = SAFETY;
         if self.needs_a_closer_look(&Look::new(redis, &world)) {
             let began = Timestamp::now();
@@ -187,9 +193,10 @@ impl<P: Platform, D: Dial> Tenant<P, D> {
         let activity = Activity { plan, refused: wanted.refused.clone(), events: self.events.clone() };
         // Work goes on when it cannot be shown; that it cannot is tried again. Confirming is no work to speak of: a
         // restart of the engine must not show.
-        let shown = match &step {
-            Some(Step::Confirm { .. }) => Ok(()),
-            _ => self.report(&look, &activity).await,
+        let shown = match (self.guide.trouble(), &step) {
+            (Err(trouble), _) => Err(trouble),
+            (Ok(()), Some(Step::Confirm { .. })) => Ok(()),
+            (Ok(()), _) => self.report(&look, &activity).await,
         };
         let Some(step) = step else { return shown.map(|()| wake) };
         self.take(&look, step).await;
@@ -252,6 +259,7 @@ impl<P: Platform, D: Dial> Tenant<P, D> {
     async fn delete(&mut self) -> Wake {
         info!(redis = %self.key.name, "deleting");
         self.observer.clear();
+        self.guide.clear();
         match self.gate.delete(&self.key).await {
             Ok(()) => {
                 self.memory = Memory::default();

@@ -88,6 +88,7 @@ fn cluster_role() -> Value {
             rule("", &["configmaps"], &["create", "patch"]),
             rule("", &["persistentvolumeclaims"], &["create"]),
             rule("", &["resourcequotas"], &["list"]),
+            rule("discovery.k8s.io", &["endpointslices"], &["list", "watch", "create", "patch"]),
             rule("policy", &["poddisruptionbudgets"], &["create", "patch"]),
             rule("networking.k8s.io", &["networkpolicies"], &["create", "patch", "delete"]),
             rule("storage.k8s.io", &["storageclasses"], &["list"]),

@@ -6,6 +6,7 @@ use futures::{Stream, StreamExt as _};
 use k8s_openapi::api::{
     apps::v1::StatefulSet,
     core::v1::{Pod, Service},
+    discovery::v1::EndpointSlice,
 };
 use kube::{
     Api, Resource, ResourceExt as _,
@@ -44,6 +45,7 @@ pub(crate) struct Stores {
     pub(crate) pods: Store<Pod>,
     pub(crate) sets: Store<StatefulSet>,
     pub(crate) services: Store<Service>,
+    slices: Store<EndpointSlice>,
     /// Counts what was told of pods.
     pods_changed: watch::Sender<u64>,
 }
@@ -73,12 +75,14 @@ impl Stores {
         let (pods, pod_writer) = store::<Pod>();
         let (sets, set_writer) = store::<StatefulSet>();
         let (services, service_writer) = store::<Service>();
+        let (slices, slice_writer) = store::<EndpointSlice>();
         let redis_writer = Writer::new(redis_resource());
         let stores = Self {
             redises: redis_writer.as_reader(),
             pods,
             sets,
             services,
+            slices,
             pods_changed: watch::Sender::new(0),
         };
         let changed = stores.pods_changed.clone();
@@ -87,12 +91,14 @@ impl Stores {
         let mut tasks = vec![
             spawn(members_of(cluster, scope, pod_writer), members.clone(), told),
             spawn(members_of(cluster, scope, set_writer), members.clone(), || ()),
-            spawn(members_of(cluster, scope, service_writer), members, || ()),
+            spawn(members_of(cluster, scope, service_writer), members.clone(), || ()),
+            spawn(members_of(cluster, scope, slice_writer), members, || ()),
         ];
         // The writers live as long as the tasks above.
         let _ = stores.pods.wait_until_ready().await;
         let _ = stores.sets.wait_until_ready().await;
         let _ = stores.services.wait_until_ready().await;
+        let _ = stores.slices.wait_until_ready().await;
         tasks.push(AbortOnDropHandle::new(tokio::spawn(redises(
             cluster.clone(),
             scope.clone(),
@@ -123,6 +129,12 @@ impl Stores {
     pub(crate) fn service(&self, key: &Key, name: &str) -> Option<Arc<Service>> {
         let reference = ObjectRef::new(name).within(&key.namespace);
         self.services.get(&reference).filter(|service| belongs(service.as_ref(), key))
+    }
+
+    /// The slice of this name.
+    pub(crate) fn slice(&self, key: &Key, name: &str) -> Option<Arc<EndpointSlice>> {
+        let reference = ObjectRef::new(name).within(&key.namespace);
+        self.slices.get(&reference).filter(|slice| belongs(slice.as_ref(), key))
     }
 
     /// Until none of the pods of this Redis is one of these.

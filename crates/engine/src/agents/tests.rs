@@ -86,7 +86,7 @@ impl Stage {
         self.agents.view(member).agent().map(|state| state.revision)
     }
 
-    async fn heard(&self, revision: Option<u64>) {
+    async fn heard(&mut self, revision: Option<u64>) {
         while self.revision() != revision {
             self.agents.changed().await;
         }
@@ -105,7 +105,7 @@ fn state(revision: u64) -> AgentState {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_followed_is_known_at_once_and_changes_are_heard() {
-    let stage = Stage::with(Some(state(1)), false).await;
+    let mut stage = Stage::with(Some(state(1)), false).await;
     assert_eq!(stage.revision(), Some(1));
     stage.state.send_replace(Some(state(2)));
     stage.heard(Some(2)).await;
@@ -117,7 +117,7 @@ async fn what_is_followed_is_known_at_once_and_changes_are_heard() {
 
 #[tokio::test(start_paused = true)]
 async fn an_agent_that_is_asked_again_and_again_is_still_heard_at_once() {
-    let stage = Stage::with(Some(state(1)), false).await;
+    let mut stage = Stage::with(Some(state(1)), false).await;
     for _ in 0..10 {
         stage.agents.refresh().await;
     }

@@ -11,7 +11,7 @@ use tokio::{
 };
 use tokio_util::task::AbortOnDropHandle;
 
-use super::AgentLink;
+use super::{AgentLink, Sights};
 use crate::{backoff::Backoff, world::Observed};
 
 /// At rest an agent is heard once a minute.
@@ -23,8 +23,8 @@ const BREATH: Duration = Duration::from_millis(50);
 
 /// What was seen of one agent.
 #[derive(Debug, Default)]
-struct Seen {
-    state: Option<Observed<AgentState>>,
+pub(crate) struct Seen {
+    pub(super) state: Option<Observed<AgentState>>,
     fault: Option<AgentError>,
     /// Counts answers and failures.
     looks: u64,
@@ -40,10 +40,10 @@ pub(super) struct Watcher<L> {
 }
 
 impl<L: AgentLink> Watcher<L> {
-    pub(super) fn start(endpoint: Endpoint, link: L, changed: Arc<Notify>) -> Self {
+    pub(super) fn start(endpoint: Endpoint, link: L, sights: watch::Sender<Sights>) -> Self {
         let (sender, seen) = watch::channel(Seen::default());
         let (link, now) = (Arc::new(link), Arc::new(Notify::new()));
-        let task = tokio::spawn(follow(Arc::clone(&link), sender, Arc::clone(&now), changed));
+        let task = tokio::spawn(follow(Arc::clone(&link), sender, Arc::clone(&now), sights));
         Self { endpoint, link, seen, now, task: AbortOnDropHandle::new(task) }
     }
 
@@ -58,6 +58,10 @@ impl<L: AgentLink> Watcher<L> {
 
     pub(super) fn link(&self) -> Arc<L> {
         Arc::clone(&self.link)
+    }
+
+    pub(super) fn seen(&self) -> watch::Receiver<Seen> {
+        self.seen.clone()
     }
 
     pub(super) fn state(&self) -> Option<Observed<AgentState>> {
@@ -86,7 +90,7 @@ async fn follow<L: AgentLink>(
     link: Arc<L>,
     seen: watch::Sender<Seen>,
     now: Arc<Notify>,
-    changed: Arc<Notify>,
+    sights: watch::Sender<Sights>,
 ) {
     let mut backoff = Backoff::new(RETRY.0, RETRY.1);
     let mut at_once = true;
@@ -97,7 +101,7 @@ async fn follow<L: AgentLink>(
         let failed = answer.is_err();
         let news = record(&seen, answer, Timestamp::now());
         if news {
-            changed.notify_one();
+            sights.send_modify(|_| ());
         }
         // A long poll that comes back at once with nothing new is broken, and must not be made again and again.
         let hollow = polled && !news && began.elapsed() < RETRY.1;

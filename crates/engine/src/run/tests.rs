@@ -251,6 +251,84 @@ impl Poisoned {
     }
 }
 
+/// A platform on which a restart takes for ever, and that remembers whom clients were led to.
+struct Slow {
+    model: ModelPlatform,
+    restarts: watch::Sender<u32>,
+    led: watch::Sender<Vec<String>>,
+}
+
+impl Platform for Slow {
+    async fn identify(&self, redis: &CheckedRedis) -> Result<Identity, PlatformError> {
+        self.model.identify(redis).await
+    }
+
+    async fn observe(&self, key: &Key) -> Result<Vec<Member>, PlatformError> {
+        self.model.observe(key).await
+    }
+
+    async fn apply(&self, workload: &Workload) -> Result<(), PlatformError> {
+        self.model.apply(workload).await
+    }
+
+    async fn replace(&self, _: &Workload, _: &str) -> Result<(), PlatformError> {
+        self.restarts.send_modify(|restarts| *restarts += 1);
+        std::future::pending().await
+    }
+
+    async fn lead(&self, _: &Key, master: &str) -> Result<(), PlatformError> {
+        let mut first = false;
+        self.led.send_modify(|led| {
+            first = led.last().is_none_or(|last| last != master);
+            led.push(master.to_owned());
+        });
+        // What fails is tried again.
+        if first {
+            Err(PlatformError { what: "a write".to_owned(), why: "bad luck".to_owned(), next: String::new() })
+        } else {
+            Ok(())
+        }
+    }
+
+    async fn publish(&self, key: &Key, publication: &Publication) -> Result<(), PlatformError> {
+        self.model.publish(key, publication).await
+    }
+
+    async fn published(&self, key: &Key) -> Result<Option<RedisStatus>, PlatformError> {
+        self.model.published(key).await
+    }
+
+    async fn delete(&self, key: &Key) -> Result<(), PlatformError> {
+        self.model.delete(key).await
+    }
+
+    async fn token(&self, key: &Key) -> Result<Arc<SecretString>, PlatformError> {
+        self.model.token(key).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn clients_are_led_to_a_new_master_while_a_restart_takes_its_time() {
+    let model = Shared::new(10);
+    let (restarts, led) = (watch::Sender::new(0), watch::Sender::new(Vec::new()));
+    let (mut restarting, mut seen) = (restarts.subscribe(), led.subscribe());
+    let platform = Arc::new(Slow { model: ModelPlatform(model.clone()), restarts, led });
+    let mut lab = Lab::start_with(&model, platform);
+    let mut redis = scene::redis();
+    lab.apply(&redis).await;
+    lab.until(ready).await;
+    let first = lab.views.borrow()[&key()].status.master.clone().unwrap();
+    (redis.spec.restarted_at, redis.generation) = (Some("now".to_owned()), 2);
+    lab.apply(&redis).await;
+    restarting.wait_for(|restarts| *restarts == 1).await.unwrap();
+    let heir = if first == "cart-1" { 2 } else { 1 };
+    model.promote(heir);
+    let heir = format!("cart-{heir}");
+    let twice = |led: &Vec<String>| led.iter().filter(|name| **name == heir).count() >= 2;
+    let led = tokio::time::timeout(Duration::from_secs(10), seen.wait_for(twice)).await;
+    assert!(led.is_ok_and(|led| led.is_ok()), "the first try failed, and was made again");
+}
+
 fn named(name: &str) -> CheckedRedis {
     let mut redis = scene::redis();
     name.clone_into(&mut redis.key.name);

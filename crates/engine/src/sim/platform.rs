@@ -52,6 +52,12 @@ impl Shared {
         self.lock().frozen = Some(member.to_owned());
     }
 
+    /// The Sentinels agree on another node.
+    pub(crate) fn promote(&self, ordinal: u32) {
+        self.lock().promote(ordinal);
+        self.ticked.send_replace(());
+    }
+
     /// Names and templates.
     pub(crate) fn templates(&self) -> Vec<(String, String)> {
         let model = self.lock();

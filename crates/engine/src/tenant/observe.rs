@@ -5,10 +5,11 @@ use std::{collections::BTreeMap, sync::Arc};
 use jiff::Timestamp;
 use redoubt_api::{CheckedRedis, Key};
 use secrecy::SecretString;
+use tokio::sync::watch;
 
 use super::grown;
 use crate::{
-    agents::{Agents, Dial},
+    agents::{Agents, Dial, Sights},
     gate::Gate,
     platform::{Identity, Member, Platform, PlatformError},
     world::{Counts, World},
@@ -92,8 +93,12 @@ impl<P, D: Dial> Observer<P, D> {
         self.agents.refresh().await;
     }
 
-    pub(super) async fn changed(&self) {
+    pub(super) async fn changed(&mut self) {
         self.agents.changed().await;
+    }
+
+    pub(super) fn sights(&self) -> watch::Receiver<Sights> {
+        self.agents.sights()
     }
 
     pub(super) fn oldest(&self) -> Option<Timestamp> {

@@ -8,6 +8,7 @@ mod pod;
 mod probe;
 mod service;
 mod settings;
+mod slice;
 mod statefulset;
 #[cfg(test)]
 mod tests;
@@ -22,7 +23,7 @@ use k8s_openapi::{
     },
     apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference},
 };
-use redoubt_api::{API_VERSION, CheckedRedis, KIND};
+use redoubt_api::{API_VERSION, CheckedRedis, KIND, Key};
 use redoubt_engine::platform::{MemberKind, Workload};
 
 use crate::names::Names;
@@ -32,6 +33,7 @@ pub(crate) use self::{
     pod::{faults, probe_pod},
     service::member_services,
     settings::{CONFIG_FILE, secret},
+    slice::master_slice,
     volume::probe_claim,
 };
 
@@ -66,26 +68,26 @@ impl<'a> Wanted<'a> {
 
     /// Metadata of an object for the whole Redis.
     fn meta(self, name: String) -> ObjectMeta {
-        meta(self.redis(), &self.workload.config.uid, name)
+        meta(&self.redis().key, &self.workload.config.uid, name)
     }
 }
 
 /// Metadata of an object that dies with its Redis.
-pub(crate) fn meta(redis: &CheckedRedis, uid: &str, name: String) -> ObjectMeta {
+pub(crate) fn meta(key: &Key, uid: &str, name: String) -> ObjectMeta {
     ObjectMeta {
         name: Some(name),
-        namespace: Some(redis.key.namespace.clone()),
-        labels: Some(Names(&redis.key.name).labels()),
-        owner_references: Some(vec![owner(redis, uid)]),
+        namespace: Some(key.namespace.clone()),
+        labels: Some(Names(&key.name).labels()),
+        owner_references: Some(vec![owner(key, uid)]),
         ..ObjectMeta::default()
     }
 }
 
-fn owner(redis: &CheckedRedis, uid: &str) -> OwnerReference {
+fn owner(key: &Key, uid: &str) -> OwnerReference {
     OwnerReference {
         api_version: API_VERSION.to_owned(),
         kind: KIND.to_owned(),
-        name: redis.key.name.clone(),
+        name: key.name.clone(),
         uid: uid.to_owned(),
         controller: Some(true),
         block_owner_deletion: Some(false),

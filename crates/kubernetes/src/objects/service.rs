@@ -25,7 +25,7 @@ fn member_service(redis: &CheckedRedis, uid: &str, kind: MemberKind, ordinal: u3
     let member = names.member(kind, ordinal);
     let mut selector = names.selector(kind);
     selector.insert(POD_NAME.to_owned(), member.clone());
-    let mut metadata = meta(redis, uid, member);
+    let mut metadata = meta(&redis.key, uid, member);
     metadata.labels = Some(names.labels_of(kind));
     Service {
         metadata,
@@ -60,13 +60,18 @@ fn headless_service(wanted: Wanted<'_>) -> Service {
     service
 }
 
-/// Follows the role label at once; whether the master's probe has come round yet does not matter.
+/// With Sentinels its address is that of [`super::master_slice`]. The only node of a Standalone is followed by Kubernetes
+/// itself; whether its probe has come round yet does not matter.
 fn master_service(wanted: Wanted<'_>) -> Service {
     let annotations = &wanted.redis().spec.services.master_annotations;
     let name = wanted.names().master();
-    let mut service = client_service(wanted, name, MemberKind::Node, Some(labels::MASTER), annotations);
+    let mut service = client_service(wanted, name, MemberKind::Node, None, annotations);
     if let Some(spec) = &mut service.spec {
-        spec.publish_not_ready_addresses = Some(true);
+        if wanted.has_sentinels() {
+            spec.selector = None;
+        } else {
+            spec.publish_not_ready_addresses = Some(true);
+        }
     }
     service
 }

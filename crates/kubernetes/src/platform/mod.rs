@@ -1,6 +1,7 @@
 //! Kubernetes as a [`Platform`].
 
 mod identity;
+mod lead;
 mod members;
 mod publish;
 
@@ -179,6 +180,10 @@ impl Platform for KubernetesPlatform {
         self.cluster.delete::<Pod>(&key.namespace, member, uid.clone()).await?;
         self.stores.gone(key, uid.as_slice()).await;
         Ok(())
+    }
+
+    async fn lead(&self, key: &Key, master: &str) -> Result<(), PlatformError> {
+        self.lead_to(key, master).await
     }
 
     async fn publish(&self, key: &Key, publication: &Publication) -> Result<(), PlatformError> {

@@ -1,19 +1,13 @@
-//! Shows how a Redis is: roles on the pods first, since Services follow them, then the status, then events.
+//! Shows how a Redis is: the status, then events.
 
-use k8s_openapi::api::core::v1::{ObjectReference, Pod};
-use kube::{
-    ResourceExt as _,
-    runtime::events::{Event as Told, EventType},
-};
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::runtime::events::{Event as Told, EventType};
 use redoubt_api::{API_VERSION, Event, KIND, Key, PublishedStatus, RedisStatus};
 use redoubt_engine::platform::{MemberKind, PlatformError, Publication};
 use serde_json::{Value, json};
 
 use super::KubernetesPlatform;
-use crate::{
-    error::refused,
-    names::{Names, labels, parse_pod},
-};
+use crate::{error::refused, names::Names};
 
 /// The mode of a resource that names none.
 const DEFAULT_MODE: &str = "Sentinel";
@@ -21,28 +15,10 @@ const DEFAULT_MODE: &str = "Sentinel";
 const MAX_NOTE: usize = 1024;
 
 impl KubernetesPlatform {
-    /// A status that cannot be written does not keep the roles from moving.
     pub(super) async fn show(&self, key: &Key, publication: &Publication) -> Result<(), PlatformError> {
-        let roles = self.show_roles(key, &publication.status).await;
-        let status = self.show_status(key, &publication.status).await;
-        roles.and(status)?;
+        self.show_status(key, &publication.status).await?;
         for event in &publication.events {
             self.tell_event(key, event).await?;
-        }
-        Ok(())
-    }
-
-    /// Who led before is taken out first: the Service must not lead to both.
-    async fn show_roles(&self, key: &Key, status: &RedisStatus) -> Result<(), PlatformError> {
-        let Some(master) = &status.master else { return Ok(()) };
-        let mut pods: Vec<_> = self.stores.pods(key).into_iter().filter(|pod| is_node(pod)).collect();
-        pods.sort_by_key(|pod| pod.name_any() == *master);
-        for pod in pods {
-            let role = if pod.name_any() == *master { labels::MASTER } else { labels::REPLICA };
-            if pod.labels().get(labels::ROLE).map(String::as_str) != Some(role) {
-                let change = json!({ "metadata": { "labels": { labels::ROLE: role } } });
-                self.cluster.merge::<Pod>(&key.namespace, &pod.name_any(), &change).await?;
-            }
         }
         Ok(())
     }
@@ -89,11 +65,6 @@ fn told(event: &Event) -> Told {
         action: event.reason.clone(),
         secondary: None,
     }
-}
-
-fn is_node(pod: &Pod) -> bool {
-    let component = pod.labels().get(labels::COMPONENT).map(String::as_str);
-    parse_pod(&pod.name_any(), component).is_some_and(|(kind, _)| kind == MemberKind::Node)
 }
 
 /// With what `kubectl get` shows in columns, and what `kubectl scale` asks for.

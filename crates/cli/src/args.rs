@@ -4,13 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-mod agent;
 mod cluster;
 mod drill;
 mod operator;
 mod place;
 
-pub(crate) use self::agent::AgentCommand;
 pub(crate) use self::cluster::{
     AddArgs, CallArgs, ClusterCommand, ConsentArgs, CreateArgs, DelArgs, FixArgs, LoginArgs, LookArgs,
     RebalanceArgs, ReshardArgs, SeedArgs,
@@ -108,20 +106,6 @@ pub(crate) enum Command {
     /// Print completions for a shell
     #[command(after_help = example("redoubt completions bash > ~/.local/share/bash-completion/completions/redoubt"))]
     Completions(CompletionsArgs),
-    /// Look after one server; started by the engine
-    #[command(hide = true, after_help = example(
-        "redoubt agent redis --name cart-0 --config config.json --secrets secrets --data data"
-    ))]
-    Agent {
-        #[command(subcommand)]
-        kind: AgentCommand,
-    },
-    /// Copy this program to where a server's container finds it
-    #[command(hide = true, after_help = example("redoubt install /opt/redoubt/redoubt"))]
-    Install {
-        /// Where to
-        to: PathBuf,
-    },
     /// Be the engine in the background; started by `redoubt up --detach`
     #[command(hide = true, after_help = example("redoubt engine --state-dir .redoubt"))]
     Engine(EngineArgs),

@@ -23,15 +23,12 @@ use crate::{
     failure::{Code, Failure},
 };
 
-/// The agent builds its own runtime on this thread, which has to outlive its server; everything else builds one when
-/// it needs one.
 fn main() -> ExitCode {
     let Cli { command } = Cli::parse();
     if let Err(failure) = fits(&command) {
         return exit_code(Err(failure));
     }
     exit_code(match command {
-        Command::Agent { kind } => return redoubt_agent::run(kind.into()),
         Command::Apply(args) => commands::resources::apply(&args),
         Command::Delete(args) => commands::resources::delete(&args),
         Command::Down(args) => commands::resources::down(&args),
@@ -50,7 +47,6 @@ fn main() -> ExitCode {
         Command::Operator(args) => commands::operator::run(args),
         Command::Crds => commands::operator::crds(),
         Command::Manifests(args) => commands::operator::install_manifests(&args),
-        Command::Install { to } => commands::operator::install(&to),
         Command::Schema => commands::about::schema(),
         Command::Version(args) => commands::about::version(&args),
         Command::Completions(args) => commands::about::completions(&args),

@@ -62,7 +62,9 @@ impl Tally {
     fn acknowledge(&self, writer: u32) {
         self.acknowledged.send_modify(|acknowledged| {
             let count = usize::try_from(writer).ok().and_then(|writer| acknowledged.get_mut(writer));
-            count.into_iter().for_each(|count| *count += 1);
+            if let Some(count) = count {
+                *count += 1;
+            }
         });
     }
 

@@ -82,8 +82,8 @@ impl Agent {
             arguments.get(at + 1).cloned()
         };
         let required = |option: &str| of(option).ok_or(format!("{option} is missing"));
-        if arguments.get(1).is_none_or(|first| first != "agent") {
-            return Err("the first argument is not `agent`".into());
+        if arguments.get(1).is_none_or(|first| first != "redis" && first != "sentinel") {
+            return Err("the first argument is not what to look after".into());
         }
         required("--server-binary")?;
         fs::read_to_string(Path::new(&required("--secrets")?).join("token"))?;

@@ -134,6 +134,12 @@ pub enum LocalError {
         /// How many there can be.
         limit: u32,
     },
+    /// The agent's program is not there.
+    #[error("{} is not there", program.display())]
+    NoAgent {
+        /// Where it should be.
+        program: PathBuf,
+    },
     /// The server's program is not there.
     #[error("{program} was not found in PATH")]
     NoServer {
@@ -272,6 +278,9 @@ impl LocalError {
             Self::BlockTaken { .. } => "stop the other one; is this state folder a copy of another one?".to_owned(),
             Self::NoAddresses { .. } => "stop what listens on so many loopback addresses, or try --single-address".to_owned(),
             Self::TooMany { limit, .. } => format!("ask for at most {limit}"),
+            Self::NoAgent { .. } => {
+                "install redoubt-agent beside redoubt: they come together, from one build".to_owned()
+            }
             Self::NoServer { program, variable } => {
                 format!("install {program}, or name it in the environment variable {variable}")
             }

@@ -24,7 +24,7 @@ pub(crate) struct Launch {
     /// `cart-0`.
     pub(crate) member: String,
     pub(crate) kind: MemberKind,
-    /// The program that has `agent` as its first argument.
+    /// The agent's program.
     pub(crate) executable: PathBuf,
     pub(crate) set: SetDir,
     pub(crate) place: Place,
@@ -167,7 +167,7 @@ pub(crate) fn signature(set: &SetDir, kind: MemberKind, member: &str) -> Vec<Str
         ("--data", text(set.member(member).data())),
     ];
     let options = options.into_iter().flat_map(|(option, value)| [option.to_owned(), value]);
-    ["agent", kind].map(str::to_owned).into_iter().chain(options).collect()
+    std::iter::once(kind.to_owned()).chain(options).collect()
 }
 
 fn put_log_aside(dir: &MemberDir) {

@@ -31,10 +31,13 @@ const CLAIM_PATIENCE: Duration = Duration::from_secs(1);
 /// Between two tries to claim addresses: nobody tells when they become free.
 const CLAIM_LOOK: Duration = Duration::from_millis(10);
 
+/// The agent's program.
+const AGENT: &str = "redoubt-agent";
+
 /// How members run.
 #[derive(Debug, Clone, Default)]
 pub struct PlatformOptions {
-    /// The program that has `agent` as its first argument; this program when absent.
+    /// The agent's program; `redoubt-agent` beside this program when absent.
     pub executable: Option<PathBuf>,
     /// Ports of 127.0.0.1 instead of loopback addresses. Sets that have their addresses keep them.
     pub single_address: bool,
@@ -67,7 +70,7 @@ impl LocalPlatform {
         let executable = match options.executable {
             Some(executable) => executable,
             // Asked once: the name stays good when another version is put in its place.
-            None => std::env::current_exe().map_err(io_error("find", "the program of this process"))?,
+            None => beside_this_program()?,
         };
         let single_address = options.single_address || !many_addresses();
         let common = Arc::new(Common { state, executable, single_address, nudges: Nudges::default() });
@@ -210,6 +213,12 @@ impl Platform for LocalPlatform {
         let set = self.inner.set(&key.name).map_err(at("read the token of", &key.name))?;
         set.token().map_err(at("read the token of", &key.name))
     }
+}
+
+fn beside_this_program() -> Result<PathBuf, LocalError> {
+    let own = std::env::current_exe().map_err(io_error("find", "the program of this process"))?;
+    let program = own.with_file_name(AGENT);
+    if program.is_file() { Ok(program) } else { Err(LocalError::NoAgent { program }) }
 }
 
 fn at(what: &str, name: &str) -> impl FnOnce(LocalError) -> PlatformError {

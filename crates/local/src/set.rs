@@ -33,7 +33,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Common {
     pub(crate) state: StateDir,
-    /// The program that has `agent` as its first argument.
+    /// The agent's program.
     pub(crate) executable: PathBuf,
     pub(crate) single_address: bool,
     pub(crate) nudges: Nudges,

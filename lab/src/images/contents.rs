@@ -23,7 +23,7 @@ use crate::{
 
 /// The image of a pod's own namespaces.
 pub(crate) const PAUSE: &str = "docker.io/library/lab-pause:1";
-/// The image of this repository's own program.
+/// The image of this repository's own programs.
 pub(crate) const REDOUBT: &str = "docker.io/library/redoubt:lab";
 
 const BUSYBOX: &str = "/bin/busybox";
@@ -35,6 +35,8 @@ const APPLETS: [&str; 30] = [
 ];
 /// Names of Debian's Redis, which are one program and the client.
 const REDIS: [&str; 3] = ["redis-server", "redis-cli", "redis-check-rdb"];
+/// This repository's programs.
+const PROGRAMS: [&str; 2] = ["redoubt", "redoubt-agent"];
 const TARGET: &str = "x86_64-unknown-linux-musl";
 
 /// Builds the images that are missing, all but those that belong to this tree.
@@ -45,7 +47,7 @@ pub(crate) async fn build(parts: &Parts) -> Result<()> {
     save(&parts.image_folder(), "redis", &redis().await?).map(drop)
 }
 
-/// Builds this repository's program, without any library, and its image.
+/// Builds this repository's programs, without any library, and their image.
 pub(crate) async fn build_redoubt() -> Result<Built> {
     run::watched(Command::new("rustup").args(["target", "add", TARGET])).await?;
     let mut cargo = Command::new("cargo");
@@ -53,8 +55,7 @@ pub(crate) async fn build_redoubt() -> Result<Built> {
     // ring compiles C that needs no C library, so the machine's compiler serves.
     cargo.env("CC_x86_64_unknown_linux_musl", "gcc").current_dir(parts::source(".."));
     run::watched(&mut cargo).await.context("cannot build redoubt")?;
-    let program = target().join(TARGET).join("lab/redoubt");
-    let archive = save(&of_this_tree(), "redoubt", &redoubt_image(program))?;
+    let archive = save(&of_this_tree(), "redoubt", &redoubt_image(&target().join(TARGET).join("lab")))?;
     Ok(Built { name: "redoubt:lab".to_owned(), archive })
 }
 
@@ -66,9 +67,9 @@ fn pause_image(program: &Path) -> Image {
     }
 }
 
-fn redoubt_image(program: PathBuf) -> Image {
-    let mut entries = system();
-    entries.push(Entry::File { path: "usr/local/bin/redoubt".to_owned(), from: program });
+fn redoubt_image(programs: &Path) -> Image {
+    let file = |name: &str| Entry::File { path: format!("usr/local/bin/{name}"), from: programs.join(name) };
+    let entries = system().into_iter().chain(PROGRAMS.map(file)).collect();
     Image {
         names: vec![REDOUBT.to_owned()],
         entries,

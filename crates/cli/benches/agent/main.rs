@@ -57,7 +57,7 @@ fn run() -> Result<()> {
     println!("3 nodes, 3 Sentinels, {KEYS} keys; scraping the master {}", set.server(master));
     let rest = at_rest(set.agent(master))?;
     let exporter = start_exporter(&set, master)?;
-    let mut agent = Subject::new("redoubt agent", set.agent(master), &set.agent_at(master))?;
+    let mut agent = Subject::new("redoubt-agent", set.agent(master), &set.agent_at(master))?;
     let mut peer = exporter.as_ref().map(|(process, at)| Subject::new(EXPORTER, process, at)).transpose()?;
     let server = set.server_process(master)?;
     while agent.taken() < SCRAPES {

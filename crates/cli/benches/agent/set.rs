@@ -121,9 +121,9 @@ pub(crate) fn spare_address() -> String {
 fn start_agent(dir: &Path, kind: &str, name: &str) -> Result<Process> {
     let path = |name: &str| dir.join(name).display().to_string();
     let (config, secrets, data) = (path("config.json"), path("secrets"), path(name));
-    let args = ["agent", kind, "--name", name, "--config", &config, "--secrets", &secrets, "--data", &data];
+    let args = [kind, "--name", name, "--config", &config, "--secrets", &secrets, "--data", &data];
     let log = dir.join(name).with_extension("log");
-    Ok(Process::start_logged(Path::new(env!("CARGO_BIN_EXE_redoubt")), &args, &log)?)
+    Ok(Process::start_logged(Path::new(env!("CARGO_BIN_EXE_redoubt-agent")), &args, &log)?)
 }
 
 fn last_words(error: &str, log: &Path) -> String {

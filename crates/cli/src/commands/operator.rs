@@ -1,6 +1,4 @@
-//! `redoubt operator`, `crds`, `manifests` and `install`.
-
-use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
+//! `redoubt operator`, `crds` and `manifests`.
 
 use redoubt_kubernetes::{ManifestOptions, OperatorError, OperatorOptions, manifests};
 
@@ -38,42 +36,8 @@ fn unwritten(error: &serde_saphyr::SerializeError) -> Failure {
     Failure::new(Code::Failed, format_args!("cannot be written as YAML: {error}"))
 }
 
-/// Whole or not at all: a server's container starts after this.
-pub(crate) fn install(to: &Path) -> Result<(), Failure> {
-    let program = std::env::current_exe()?;
-    let beside = to.with_extension("new");
-    let copied = fs::copy(&program, &beside)
-        .and_then(|_| fs::set_permissions(&beside, fs::Permissions::from_mode(0o755)))
-        .and_then(|()| fs::rename(&beside, to));
-    copied.map_err(|error| {
-        Failure::new(
-            Code::Failed,
-            format_args!("cannot copy {} to {}: {error}", program.display(), to.display()),
-        )
-        .hint("check that the folder is there, writable, and not full")
-    })
-}
-
 impl From<OperatorError> for Failure {
     fn from(error: OperatorError) -> Self {
         Self::new(Code::Failed, error)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_copy_is_this_program_and_can_be_run() {
-        let dir = tempfile::tempdir().unwrap();
-        let to = dir.path().join("redoubt");
-        install(&to).unwrap();
-        install(&to).unwrap();
-        let own = fs::metadata(std::env::current_exe().unwrap()).unwrap();
-        let copy = fs::metadata(&to).unwrap();
-        assert_eq!(copy.len(), own.len());
-        assert_eq!(copy.permissions().mode() & 0o777, 0o755);
-        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 }

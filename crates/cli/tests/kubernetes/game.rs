@@ -196,7 +196,7 @@ fn kill_first_process(container: &str) -> Result<(), Sabotage> {
     let of_container = |pid: u32| {
         let cgroup = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
         let line = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        !container.is_empty() && cgroup.contains(container) && line.contains("redoubt\0agent")
+        !container.is_empty() && cgroup.contains(container) && line.contains("redoubt-agent\0")
     };
     let pids = fs::read_dir("/proc").map_err(|error| fail(error.to_string()))?;
     let pids = pids.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());

@@ -47,7 +47,7 @@ impl Guide {
     pub(super) async fn changed(&mut self) {
         if self.trouble.changed().await.is_err() {
             // The task ends with this.
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 
@@ -66,7 +66,7 @@ async fn lead<P: Platform>(
 ) {
     let mut backoff = Backoff::new(TROUBLE.0, TROUBLE.1);
     loop {
-        let master = master(&set.borrow_and_update(), &sights.borrow_and_update());
+        let master = master(set.borrow_and_update().as_ref(), &sights.borrow_and_update());
         let led = match &master {
             Some(master) => gate.lead(&key, master).await,
             None => Ok(()),
@@ -96,8 +96,8 @@ async fn lead<P: Platform>(
 }
 
 /// Whom a majority of the Sentinels names, by what is known now.
-fn master(set: &Option<(CheckedRedis, World)>, sights: &Sights) -> Option<String> {
-    let (redis, world) = set.as_ref()?;
+fn master(set: Option<&(CheckedRedis, World)>, sights: &Sights) -> Option<String> {
+    let (redis, world) = set?;
     let now = |view: &MemberView| sights.view(view.member.clone());
     let world = World { members: world.members.iter().map(now).collect(), ..world.clone() };
     Look::new(redis, &world).master().map(|view| view.member.name.clone())

@@ -21,6 +21,8 @@ use crate::names::ports;
 
 /// Name of the server's container.
 pub(crate) const SERVER: &str = "redis";
+/// The agent's program.
+const AGENT: &str = "redoubt-agent";
 /// The versions that were tested last.
 const REDIS_IMAGE: (&str, &str) = ("redis", "7.0");
 const VALKEY_IMAGE: (&str, &str) = ("valkey/valkey", "8.1");
@@ -37,7 +39,7 @@ pub(super) fn program(wanted: Wanted<'_>, kind: MemberKind) -> Container {
         name: "program".to_owned(),
         image: Some(wanted.agent_image.to_owned()),
         image_pull_policy: Some(pull_policy(wanted.redis().spec.image_pull_policy).to_owned()),
-        args: Some(vec!["install".to_owned(), format!("{PROGRAM}/redoubt")]),
+        command: Some(vec![AGENT.to_owned(), "install".to_owned(), format!("{PROGRAM}/{AGENT}")]),
         volume_mounts: Some(vec![volume::program_mount()]),
         resources: Some(resources(&wanted.redis().spec, kind)),
         security_context: Some(security()),
@@ -86,11 +88,10 @@ fn command(engine: Engine, kind: MemberKind) -> Vec<String> {
         Engine::Redis => "redis-server",
         Engine::Valkey => "valkey-server",
     };
-    let program = format!("{PROGRAM}/redoubt");
+    let program = format!("{PROGRAM}/{AGENT}");
     let config = format!("{CONFIG}/{CONFIG_FILE}");
     [
         &program,
-        "agent",
         role,
         "--name",
         "$(POD_NAME)",

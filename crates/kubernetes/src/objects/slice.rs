@@ -59,7 +59,7 @@ mod tests {
 
     use super::*;
 
-    fn slice(status: serde_json::Value) -> Option<EndpointSlice> {
+    fn slice(status: &serde_json::Value) -> Option<EndpointSlice> {
         let key = Key { namespace: "shop".to_owned(), name: "cart".to_owned() };
         let pod = serde_json::from_value(json!({
             "metadata": { "name": "cart-1", "namespace": "shop", "uid": "a-pod" },
@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn it_leads_to_one_pod_for_the_service_of_the_master() {
-        let slice = json!(slice(json!({ "podIP": "198.19.3.7" })).unwrap());
+        let slice = json!(slice(&json!({ "podIP": "198.19.3.7" })).unwrap());
         assert_eq!(slice["metadata"]["labels"][SERVICE], "cart-master");
         assert_eq!(slice["metadata"]["labels"][SLICE_MANAGER], "redoubt");
         assert_eq!(slice["metadata"]["ownerReferences"][0]["uid"], "a-uid");
@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn a_pod_of_the_other_family_has_its_own_kind_and_one_without_an_address_none() {
-        assert_eq!(slice(json!({ "podIP": "fd00::7" })).unwrap().address_type, "IPv6");
-        assert_eq!(slice(json!({})), None);
+        assert_eq!(slice(&json!({ "podIP": "fd00::7" })).unwrap().address_type, "IPv6");
+        assert_eq!(slice(&json!({})), None);
     }
 }

@@ -47,7 +47,7 @@ pub enum NamedMaster {
     Leads,
     /// It answers, as replica.
     Follows {
-        /// Its master answers as master, and is in the set.
+        /// Its master is in the set and answers as master, or may do so: it is silent here.
         somebody_who_leads: bool,
     },
     /// No answer. It may hang, or be out of this node's reach.
@@ -99,7 +99,7 @@ pub enum Action {
         /// What was seen, for people.
         why: String,
     },
-    /// `REPLICAOF NO ONE` on this node: a majority names it, and nobody else leads.
+    /// `REPLICAOF NO ONE` on this node: the only Sentinel names it, and nobody else leads.
     LeadAsNamed,
     /// `REPLICAOF` the named master: this node leads without being named (cut its clients), or follows another.
     FollowNamed {
@@ -239,11 +239,13 @@ fn action(trouble: &Trouble, situation: &Situation<'_>) -> Option<Action> {
             candidate(&format!("nothing listens at the master {named}, and nobody asks for a vote"))
         }
         Trouble::NamedFollows => candidate(&format!("the named master {named} is a replica")),
+        // Another agent may be electing just now: a node that took the lead beside that vote would acknowledge writes,
+        // those held back by a pause first, and lose them to the winner. A single Sentinel holds no vote that could say it.
         Trouble::NamedMe => match situation.named {
-            NamedMaster::Follows { somebody_who_leads: true } => {
-                candidate("this node is named master, and follows another that leads")
+            NamedMaster::Follows { somebody_who_leads: false } if situation.sentinel_ids.len() == 1 => {
+                Some(Action::LeadAsNamed)
             }
-            _ => Some(Action::LeadAsNamed),
+            _ => candidate("this node is named master, and is a replica"),
         },
         Trouble::Unnamed { .. } | Trouble::Astray => Some(Action::FollowNamed { master: named.clone() }),
     }
@@ -340,11 +342,33 @@ mod tests {
     }
 
     #[test]
-    fn the_named_node_takes_the_lead_it_was_given() {
-        let alone = NamedMaster::Follows { somebody_who_leads: false };
-        assert_eq!(does(&views(), FOLLOWS, &alone, 0), Some((Action::LeadAsNamed, MISPLACED_AFTER)));
-        let another_leads = NamedMaster::Follows { somebody_who_leads: true };
-        assert!(matches!(does(&views(), FOLLOWS, &another_leads, 0), Some((Action::BeCandidate { .. }, _))));
+    fn the_named_node_asks_for_a_vote_before_it_leads_again() {
+        let three = ["a", "b", "c"].map(str::to_owned);
+        let single = ["a".to_owned()];
+        for (sentinels, somebody_who_leads, leads) in [
+            (&three[..], false, false),
+            (&three, true, false),
+            (&single, true, false),
+            (&single, false, true),
+        ] {
+            let (me, views) = (node(0), views());
+            let named = NamedMaster::Follows { somebody_who_leads };
+            let situation = Situation {
+                me: &me,
+                mine: FOLLOWS,
+                may_lead: true,
+                busy: false,
+                views: &views,
+                sentinel_ids: sentinels,
+                named: &named,
+            };
+            let mut rescue = Rescue::default();
+            assert_eq!(rescue.decide(&situation, START, 0), None);
+            let action = rescue.decide(&situation, START + MISPLACED_AFTER, 0);
+            let case = format!("{} Sentinels, {named:?}: {action:?}", sentinels.len());
+            assert_eq!(matches!(action, Some(Action::LeadAsNamed)), leads, "{case}");
+            assert_eq!(matches!(action, Some(Action::BeCandidate { .. })), !leads, "{case}");
+        }
         assert_eq!(does(&views(), Mine::Leads, &NamedMaster::Leads, 0), None);
     }
 

@@ -167,7 +167,7 @@ impl Node {
             Some(Action::BeCandidate { .. }) if !watchman.joined => {}
             Some(Action::BeCandidate { replaces, why }) => self.come_to_rescue(replaces, &why).await,
             Some(Action::LeadAsNamed) => {
-                let why = "a Sentinel majority names this node, a replica, and nobody leads: it takes the lead it was given";
+                let why = "the Sentinel names this node, a replica, and nobody leads: it takes the lead it was given";
                 self.point(server, watchman, None, "MasterRestored", why).await;
             }
             Some(Action::FollowNamed { master }) if watchman.leads() => {

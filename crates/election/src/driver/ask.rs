@@ -47,7 +47,11 @@ pub async fn look_at_master(ctx: &Context, master: &Endpoint, within: Duration) 
         Ok(Role::Master { .. }) => NamedMaster::Leads,
         Ok(Role::Replica { master: leader, .. }) => {
             let in_set = ctx.set.node_at(&leader).is_some();
-            let leads = in_set && role_of(&connector, &leader).await.is_ok_and(|role| role.is_master());
+            let leads = in_set
+                && match role_of(&connector, &leader).await {
+                    Ok(role) => role.is_master(),
+                    Err(_) => !refuses(&leader, within).await,
+                };
             NamedMaster::Follows { somebody_who_leads: leads }
         }
         Ok(Role::Sentinel { .. }) => NamedMaster::Unknown,

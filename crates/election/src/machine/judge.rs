@@ -153,8 +153,24 @@ impl Case<'_> {
             self.look.nodes.keys().copied().filter(|node| self.able(*node).is_ok()).collect();
         let best = able.iter().copied().min_by_key(|node| self.rank(*node));
         let best = best.ok_or_else(|| Halt::Nobody("no replica in reach can lead".to_owned()))?;
+        let best = self.leader_of(best).filter(|leader| able.contains(leader)).unwrap_or(best);
         self.comparable(best, &able)?;
         Ok(best)
+    }
+
+    /// Who leads, named or not, and feeds this node. It has all that this node has, and writes on their way: an offset
+    /// read a moment later at the replica only looks like more.
+    fn leader_of(&self, node: usize) -> Option<usize> {
+        let mut at = node;
+        // Two nodes may follow each other.
+        for _ in 0..self.set.nodes.len() {
+            match &self.look.nodes.get(&at)?.role {
+                NodeRole::Master => return Some(at),
+                NodeRole::Replica { of, link_up: true } => at = self.index_of(of)?,
+                NodeRole::Replica { link_up: false, .. } => return None,
+            }
+        }
+        None
     }
 
     /// A choice that Sentinel made, or began to carry out, is taken over; not where the records of all nodes have

@@ -93,6 +93,24 @@ fn the_most_data_leads_whatever_its_link_says() {
     assert_eq!(judge(seen(Cause::Rescue, promoted)), Ok(3), "who leads already");
 }
 
+/// Writes went on while one after the other was asked.
+#[test]
+fn who_leads_without_being_named_is_ahead_of_all_it_feeds() {
+    let follows = |of, offset| NodeSight {
+        role: NodeRole::Replica { of: server(of), link_up: true },
+        ..master(offset)
+    };
+    let fed = |of| vec![(0, follows(3, 899)), (2, follows(of, 900)), (3, master(890))];
+    assert_eq!(judge(seen(Cause::Rescue, fed(3))), Ok(3));
+    assert_eq!(judge(seen(Cause::Rescue, fed(0))), Ok(3), "through the old master");
+    let cut_off = vec![(0, follows(3, 880)), (2, cut_off(900)), (3, master(890))];
+    assert_eq!(judge(seen(Cause::Rescue, cut_off)), Ok(2), "what it has came from another");
+    let circle = vec![(0, follows(2, 900)), (2, follows(0, 900)), (3, follows(0, 890))];
+    assert_eq!(judge(seen(Cause::Rescue, circle)), Ok(0));
+    let unwilling = NodeSight { priority: 0, ..master(890) };
+    assert_eq!(judge(seen(Cause::Rescue, vec![(2, follows(3, 900)), (3, unwilling)])), Ok(2));
+}
+
 #[test]
 fn a_node_that_must_not_lead_is_never_chosen() {
     let unwilling = NodeSight { priority: 0, ..cut_off(999) };

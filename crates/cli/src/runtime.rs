@@ -9,14 +9,19 @@ use tokio::{
 
 use crate::failure::{Code, Failure};
 
-/// Runs one command that asks a few agents.
+/// Runs one command that asks a few agents, or moves slots: it waits for servers most of the time, and a thread that is
+/// woken for each answer by another one would cost more than the answer.
 pub(crate) fn small<T>(command: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    built(&mut Builder::new_current_thread())?.block_on(command)
+    run(&mut Builder::new_current_thread(), command)
 }
 
 /// Runs an engine or a drill.
 pub(crate) fn large<T>(command: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    let runtime = built(&mut Builder::new_multi_thread())?;
+    run(&mut Builder::new_multi_thread(), command)
+}
+
+fn run<T>(builder: &mut Builder, command: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = built(builder)?;
     let outcome = runtime.block_on(command);
     // A thread that waits for a key would hold up the end.
     runtime.shutdown_background();

@@ -17,7 +17,7 @@ pub(super) const LISTED_KEYS: usize = 1000;
 /// Below this many queued keys the lanes will soon be idle, so that also a few slots are worth a round trip.
 const FEW_KEYS: usize = 4000;
 /// Otherwise so many slots share it.
-const WORTHWHILE: usize = 32;
+const WORTHWHILE: usize = 64;
 
 /// A key and what MEMORY USAGE says of it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -15,7 +15,7 @@ use crate::{
 
 /// Does one of them.
 pub(crate) fn run(command: &ClusterCommand) -> Result<(), Failure> {
-    runtime::large(async {
+    runtime::small(async {
         match command {
             ClusterCommand::Create(args) => change::create(args).await,
             ClusterCommand::Check(args) => show::check(args).await,

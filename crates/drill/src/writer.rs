@@ -1,6 +1,7 @@
 //! One writer: a key after the other, to whoever leads, and an account of what was acknowledged.
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -28,13 +29,13 @@ const PACE: Duration = Duration::from_millis(1);
 #[derive(Debug)]
 pub(crate) struct Tally {
     /// How many writes of each writer were acknowledged.
-    acknowledged: watch::Sender<Vec<u64>>,
+    acknowledged: watch::Sender<BTreeMap<u32, u64>>,
     last_error: Mutex<Option<String>>,
 }
 
 impl Tally {
     fn new(writers: u32) -> Self {
-        let none = vec![0; usize::try_from(writers).unwrap_or(usize::MAX)];
+        let none = (0..writers).map(|writer| (writer, 0)).collect();
         Self { acknowledged: watch::Sender::new(none), last_error: Mutex::default() }
     }
 
@@ -45,27 +46,22 @@ impl Tally {
 
     /// Resolves once a write was acknowledged.
     pub(crate) async fn first_acknowledged(&self) {
-        self.until(|acknowledged| acknowledged.iter().any(|count| *count > 0)).await;
+        self.until(|acknowledged| acknowledged.values().any(|count| *count > 0)).await;
     }
 
     /// Resolves once every writer got through again.
     pub(crate) async fn all_again(&self) {
         let before = self.acknowledged.borrow().clone();
-        self.until(|now| now.iter().zip(&before).all(|(now, before)| now > before)).await;
+        self.until(|now| now.values().zip(before.values()).all(|(now, before)| now > before)).await;
     }
 
-    async fn until(&self, enough: impl FnMut(&Vec<u64>) -> bool) {
+    async fn until(&self, enough: impl FnMut(&BTreeMap<u32, u64>) -> bool) {
         // The sender lives in this very struct.
         let _ = self.acknowledged.subscribe().wait_for(enough).await;
     }
 
     fn acknowledge(&self, writer: u32) {
-        self.acknowledged.send_modify(|acknowledged| {
-            let count = usize::try_from(writer).ok().and_then(|writer| acknowledged.get_mut(writer));
-            if let Some(count) = count {
-                *count += 1;
-            }
-        });
+        self.acknowledged.send_modify(|acknowledged| *acknowledged.entry(writer).or_default() += 1);
     }
 
     fn note(&self, error: &RedisError) {

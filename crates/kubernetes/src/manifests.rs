@@ -13,7 +13,7 @@ const NAME: &str = "redoubt-operator";
 pub struct ManifestOptions {
     /// Namespace of the operator.
     pub namespace: String,
-    /// Image with this program.
+    /// Image with `redoubt` and `redoubt-agent`.
     pub image: String,
     /// Leaves the CRD out.
     pub without_crds: bool,

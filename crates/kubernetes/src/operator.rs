@@ -27,7 +27,7 @@ const QUEUE: usize = 256;
 /// How the operator works.
 #[derive(Debug, Clone)]
 pub struct OperatorOptions {
-    /// The image with this program, for new pods.
+    /// The image with `redoubt-agent`, for new pods.
     pub agent_image: String,
     /// The only namespace to look after; all of them when absent.
     pub namespace: Option<String>,

@@ -225,3 +225,17 @@ fn at(what: &str, name: &str) -> impl FnOnce(LocalError) -> PlatformError {
     let what = format!("cannot {what} {name}");
     move |error| error.for_platform(what)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_agent_that_is_not_beside_this_program_is_named_with_what_to_do() {
+        let dir = tempfile::tempdir().unwrap();
+        let opened = LocalPlatform::open(StateDir::create(dir.path()).unwrap(), PlatformOptions::default());
+        let error = opened.unwrap_err();
+        assert!(error.to_string().ends_with("/redoubt-agent is not there"), "{error}");
+        assert!(error.next().contains("install redoubt-agent beside redoubt"), "{}", error.next());
+    }
+}

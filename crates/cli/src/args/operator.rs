@@ -6,7 +6,7 @@ use clap::Args;
 
 #[derive(Debug, Args)]
 pub(crate) struct OperatorArgs {
-    /// Image with this program, for the pods of each new Redis
+    /// Image with redoubt-agent, for the pods of each new Redis
     #[arg(long, value_name = "IMAGE", env = "REDOUBT_AGENT_IMAGE")]
     pub agent_image: String,
     /// Look after this namespace only; without it, after all of them
@@ -25,7 +25,7 @@ pub(crate) struct OperatorArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ManifestsArgs {
-    /// Image with this program
+    /// Image with redoubt and redoubt-agent
     #[arg(long)]
     pub image: Option<String>,
     /// Namespace of the operator

@@ -99,6 +99,6 @@ async fn lead<P: Platform>(
 fn master(set: Option<&(CheckedRedis, World)>, sights: &Sights) -> Option<String> {
     let (redis, world) = set?;
     let now = |view: &MemberView| sights.view(view.member.clone());
-    let world = World { members: world.members.iter().map(now).collect(), ..world.clone() };
+    let world = World::new(world.at, world.identity.clone(), world.members.iter().map(now).collect());
     Look::new(redis, &world).master().map(|view| view.member.name.clone())
 }

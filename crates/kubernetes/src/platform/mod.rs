@@ -39,7 +39,7 @@ pub(crate) struct KubernetesPlatform {
     cluster: Cluster,
     stores: Stores,
     recorder: Recorder,
-    /// The image with this program, for whoever gets a new process anyway.
+    /// The image with `redoubt-agent`, for whoever gets a new process anyway.
     agent_image: String,
     /// What was applied last in this life, so that the same is not applied again.
     applied: Mutex<BTreeMap<Key, (Workload, String)>>,

@@ -15,6 +15,14 @@
 //!
 //! A change of mind on the way takes effect when the way under way has come to its end.
 //!
+//! An AOF does not say where its data stands in a master's history: a replica that loads one is copied anew. So a server
+//! that ends as planned saves an RDB too ([`LastSave`]), and one that starts to follow loads that and has its AOF turned
+//! on again, as above:
+//!
+//! ```text
+//! Aof -> SHUTDOWN SAVE, wait -> record Saved -> starts as master: record Aof; as replica: record Rdb
+//! ```
+//!
 //! # Guarantees
 //! Server and agent may be killed between any two steps: the next start loads files that hold all that was written
 //! before the last step. What is written while the AOF is off and the RDB not yet saved is as safe as it is without
@@ -32,8 +40,8 @@ mod model;
 mod record;
 mod step;
 
-pub use boot::{AtStart, Unloadable, at_start};
+pub use boot::{AtStart, StartsAs, Unloadable, at_start};
 pub use disk::{AofFiles, Disk, Fingerprint, RdbFile};
-pub use driver::{AofError, Driver, prepare, settle};
+pub use driver::{AofError, Driver, LastSave, prepare, settle};
 pub use record::{Holds, RECORD};
 pub use step::{Step, View, next};

@@ -15,6 +15,7 @@ use crate::{
 };
 
 /// What a newer version of the agent has to know about a server that runs on.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own; no two make a state together")]
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Memory {
     data_set: Option<String>,
@@ -22,6 +23,8 @@ pub(super) struct Memory {
     bootstrapped: bool,
     persistent: bool,
     joined: bool,
+    #[serde(default)]
+    aof_to_come: bool,
 }
 
 /// How a server begins.
@@ -61,6 +64,8 @@ pub(super) struct Durable {
     /// The files do not hold what the memory does: a copy is under way, or the append-only file that will hold it is
     /// still being written.
     copying: bool,
+    /// The append-only file that will hold the data is not begun yet.
+    aof_to_come: bool,
     persistent: bool,
     bootstrapped: bool,
     joined: bool,
@@ -77,6 +82,7 @@ impl Durable {
             written: None,
             writing: None,
             copying: true,
+            aof_to_come: false,
             persistent: false,
             bootstrapped: false,
             joined: false,
@@ -108,8 +114,14 @@ impl Durable {
 
     /// The server starts as `beginning` says. What that means for the files is written down before there is anything
     /// in them, so that they can be judged whenever the server dies.
-    pub(super) fn begin(&mut self, beginning: &Beginning, persistent: bool) -> Result<(), RecordError> {
+    pub(super) fn begin(
+        &mut self,
+        beginning: &Beginning,
+        persistent: bool,
+        aof_to_come: bool,
+    ) -> Result<(), RecordError> {
         self.persistent = persistent;
+        self.aof_to_come = aof_to_come;
         self.joined = !matches!(beginning, Beginning::Follow { .. });
         self.bootstrapped |= !self.joined || self.on_disk.record().is_some();
         match beginning {
@@ -142,6 +154,7 @@ impl Durable {
             bootstrapped: self.bootstrapped,
             persistent,
             joined: self.joined,
+            aof_to_come: self.aof_to_come,
         }
     }
 
@@ -152,6 +165,7 @@ impl Durable {
         self.bootstrapped = memory.bootstrapped;
         self.persistent = memory.persistent;
         self.joined = memory.joined;
+        self.aof_to_come = memory.aof_to_come;
     }
 
     /// The server has been in sync since it started.
@@ -221,7 +235,8 @@ impl Durable {
         let replicas = matches!(&seen.replication, Replication::Master { replicas } if !replicas.is_empty());
         self.bootstrapped |= replicas;
         let syncing = !seen.link_up();
-        self.copying = syncing || (self.copying && seen.rewriting);
+        self.aof_to_come &= !seen.aof_enabled;
+        self.copying = syncing || (self.copying && (seen.rewriting || self.aof_to_come));
         let Some(data_set) = self.data_set.clone() else { return };
         if self.copying || self.unknown_master(seen).is_some() {
             return;

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use redoubt_election::Verdict;
 use redoubt_redis::Endpoint;
+use redoubt_serverconf::aof::StartsAs;
 use redoubt_wire::{
     config::SetConfig,
     failover::Cause,
@@ -93,7 +94,7 @@ impl Node {
 
     /// What the files of this node hold.
     async fn own_record(&mut self) -> Result<OnDisk, Fault> {
-        let files = self.files()?;
+        let files = self.files(StartsAs::Undecided)?;
         let own = self.durable.reload(files.held).await?;
         if own != OnDisk::Nothing || files.held == Held::Nothing || !record::has_data(&self.agent.args.data) {
             return Ok(own);

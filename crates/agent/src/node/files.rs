@@ -1,6 +1,6 @@
 //! Which files hold the data, and bringing the append-only file to what is wanted.
 
-use redoubt_serverconf::aof::{self, Driver, Step};
+use redoubt_serverconf::aof::{self, Driver, StartsAs, Step};
 
 use super::{Node, serve::Watchman};
 use crate::{
@@ -16,6 +16,8 @@ pub(super) struct Files {
     pub(super) held: Held,
     /// The server's configuration says `appendonly yes`.
     pub(super) aof_in_file: bool,
+    /// The append-only file is wanted, and will be written while the server runs.
+    pub(super) turns_aof_on: bool,
     /// The files that held the data are gone; what is loaded instead may be older, or nothing.
     pub(super) lost: bool,
 }
@@ -28,9 +30,9 @@ impl Node {
     }
 
     /// Which files a start has to load. To be asked while no server runs.
-    pub(super) fn files(&self) -> Result<Files, Fault> {
+    pub(super) fn files(&self, starts_as: StartsAs) -> Result<Files, Fault> {
         let wanted = self.agent.set.persistence.aof;
-        let start = aof::prepare(&self.agent.args.data, wanted, Some(self.version))?;
+        let start = aof::prepare(&self.agent.args.data, wanted, Some(self.version), starts_as)?;
         let aof_in_file = start.holds.aof_in_file();
         let lost = start.lost && record::held_data(&self.agent.args.data)?;
         let held = match (self.is_persistent(), aof_in_file) {
@@ -40,12 +42,13 @@ impl Node {
             (true, true) => Held::Aof,
             (true, false) => Held::Rdb,
         };
-        Ok(Files { held, aof_in_file, lost })
+        Ok(Files { held, aof_in_file, turns_aof_on: wanted && !aof_in_file, lost })
     }
 
-    /// One stretch towards the wanted append-only file: all steps up to one that takes its time.
+    /// One stretch towards the wanted append-only file: all steps up to one that takes its time. A replica that is not in
+    /// sync yet may get everything anew.
     pub(super) async fn settle_files(&mut self, server: &mut Server, watchman: &mut Watchman) {
-        if watchman.files_settled {
+        if watchman.files_settled || !watchman.joined {
             return;
         }
         match self.next_steps(server).await {

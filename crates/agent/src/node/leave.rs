@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use redoubt_election::{Report, Verdict};
+use redoubt_serverconf::aof::LastSave;
 use redoubt_supervise::Exit;
 use redoubt_wire::{
     failover::{Cause, Failover},
@@ -33,7 +34,12 @@ impl Node {
         if let Err(error) = self.durable.keep_now().await {
             tracing::warn!(%error, "the record is older than the data");
         }
-        let exit = self.stop_server(server, watchman, grace.saturating_sub(began.elapsed())).await;
+        let left = grace.saturating_sub(began.elapsed());
+        let exit = if hand_over && watchman.follows() {
+            self.stop_replica(server, watchman, left).await
+        } else {
+            self.stop_server(server, watchman, left).await
+        };
         self.agent.shared.update(|state| state.server_pid = None);
         tracing::info!(%exit, "the server is stopped");
     }
@@ -71,10 +77,34 @@ impl Node {
         self.agent.shared.update(|state| state.server_pid = None);
     }
 
+    /// A replica that will come back while its master leads: it saves what lets it copy the difference only.
+    async fn stop_replica(&self, server: &mut Server, watchman: &Watchman, grace: Duration) -> Exit {
+        let began = tokio::time::Instant::now();
+        let last_save = match LastSave::begin(&self.agent.args.data) {
+            Ok(last_save) => last_save.filter(|_| !watchman.is_empty()),
+            Err(error) => {
+                tracing::warn!(%error, "no last save: this node will copy everything when it comes back");
+                None
+            }
+        };
+        let Some(last_save) = last_save else { return self.stop_server(server, watchman, grace).await };
+        let asked = async { server.connection().await?.shutdown(true).await };
+        if let Ok(Err(error)) = tokio::time::timeout(grace, asked).await {
+            tracing::debug!(%error, "SHUTDOWN SAVE has not ended the server yet");
+        }
+        let exit = server.stop(grace.saturating_sub(began.elapsed())).await;
+        if exit.success()
+            && let Err(error) = last_save.finish()
+        {
+            tracing::warn!(%error, "this node will copy everything when it comes back");
+        }
+        exit
+    }
+
     /// Never saves an empty data set over a snapshot that may hold something.
     async fn stop_server(&self, server: &mut Server, watchman: &Watchman, grace: Duration) -> Exit {
         if has_snapshot(&self.agent.args.data)
-            && watchman.seen.as_ref().is_some_and(|seen| seen.live.keys == 0)
+            && watchman.is_empty()
             && let Ok(connection) = server.connection().await
             && let Err(error) = connection.shutdown(false).await
         {

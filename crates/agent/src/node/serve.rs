@@ -88,6 +88,16 @@ impl Watchman {
     pub(super) fn leads(&self) -> bool {
         self.seen.as_ref().is_some_and(|seen| matches!(seen.replication, Replication::Master { .. }))
     }
+
+    /// The server was a replica when it was last seen.
+    pub(super) fn follows(&self) -> bool {
+        self.seen.as_ref().is_some_and(|seen| matches!(seen.replication, Replication::Replica { .. }))
+    }
+
+    /// The server had no key when it was last seen.
+    pub(super) fn is_empty(&self) -> bool {
+        self.seen.as_ref().is_some_and(|seen| seen.live.keys == 0)
+    }
 }
 
 impl Node {

@@ -2,19 +2,26 @@
 
 use std::path::PathBuf;
 
-use redoubt_serverconf::{NodeLaunch, Start, TrialError, check, node_conf};
+use redoubt_serverconf::{NodeLaunch, Start, TrialError, aof::StartsAs, check, node_conf};
 use redoubt_supervise::Spawn;
 use redoubt_wire::state::Phase;
 
 use super::{Node, Role};
 use crate::{agent::server_endpoint, fault::Fault, server::Server};
 
+impl Role {
+    /// A node that is to be voted for follows nobody who serves.
+    fn starts_as(&self) -> StartsAs {
+        if self.follow.is_some() && !self.elect { StartsAs::Replica } else { StartsAs::Master }
+    }
+}
+
 impl Node {
     /// Starts the server and waits until it answers.
     pub(super) async fn start(&mut self, role: &Role) -> Result<Server, Fault> {
         self.set_phase(Phase::Starting);
         self.last_seen = None;
-        let files = self.files()?;
+        let files = self.files(role.starts_as())?;
         if files.lost {
             let what = "the files that held this node's data are gone; it starts with what is left";
             self.agent.shared.notice("DataLost", what, true);
@@ -27,7 +34,7 @@ impl Node {
             min_replicas_to_write: self.first_fence(),
         };
         let conf = node_conf(&self.agent.set, &self.me, &self.agent.secrets, &launch);
-        self.durable.begin(&role.beginning, self.is_persistent())?;
+        self.durable.begin(&role.beginning, self.is_persistent(), files.turns_aof_on)?;
         let path = self.conf_path();
         let spawn = Spawn::new(&self.agent.args.server_binary).arg(&path).dir(&self.agent.args.data);
         let endpoint = server_endpoint(&self.agent.set, &self.agent.args)?;

@@ -1,11 +1,24 @@
 //! What a starting server has to load.
 
-use super::{AofFiles, Disk, Holds, RdbFile};
+use super::{AofFiles, Disk, Fingerprint, Holds, RdbFile};
+
+/// As what a server starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StartsAs {
+    /// It is not decided yet: what the files hold is needed for that.
+    Undecided,
+    /// It may lead, now or without ever having been in sync: what it has is all there is.
+    Master,
+    /// It follows a master that serves. Only an RDB tells a server where its data stands in the master's history
+    /// (rdb.c `rdbSaveInfoAuxFields`; an AOF does not), so that the difference is copied instead of everything.
+    Replica,
+}
 
 /// What a starting server has to load.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AtStart {
-    /// The record to be stored before the start: `Rdb` or `Aof`. [`Holds::aof_in_file`] is what the configuration says.
+    /// The record to be stored before the start: `Rdb` or `Aof`, or `Saved` while it is undecided.
+    /// [`Holds::aof_in_file`] is what the configuration says.
     pub holds: Holds,
     /// The files that held the data are gone; what is loaded instead may be older, or nothing.
     pub lost: bool,
@@ -20,14 +33,18 @@ pub struct Unloadable;
 
 /// The rule. It never has a server load an old file while there is a newer one, or come up empty while there is any;
 /// with `wanted` and nothing on the disk the AOF is on from the first write.
-pub fn at_start(record: Option<&Holds>, disk: &Disk, wanted: bool) -> Result<AtStart, Unloadable> {
+pub fn at_start(
+    record: Option<&Holds>,
+    disk: &Disk,
+    wanted: bool,
+    starts_as: StartsAs,
+) -> Result<AtStart, Unloadable> {
     let rdb_in_file = Holds::Rdb { remove_aof: false };
     let whole_aof = disk.aof.as_ref().filter(|aof| aof.whole);
     let holds = match record {
         _ if disk.is_empty() => return Ok(nothing(record, wanted)),
         None => judge(disk.rdb.as_ref(), whole_aof),
         Some(Holds::Rdb { remove_aof }) => Holds::Rdb { remove_aof: *remove_aof },
-        Some(Holds::Aof) => Holds::Aof,
         // A whole AOF that was not there before has all that the RDB has, and what was written since.
         Some(Holds::TurningOn { aof_before }) => match whole_aof {
             Some(aof) if Some(&aof.fingerprint) != aof_before.as_ref() => Holds::Aof,
@@ -37,6 +54,13 @@ pub fn at_start(record: Option<&Holds>, disk: &Disk, wanted: bool) -> Result<AtS
             Some(rdb) if Some(&rdb.fingerprint) != rdb_before.as_ref() => Holds::Rdb { remove_aof: true },
             _ => Holds::Aof,
         },
+        Some(Holds::Saved { rdb }) if is_still_saved(rdb, disk) => match starts_as {
+            StartsAs::Undecided => Holds::Saved { rdb: rdb.clone() },
+            StartsAs::Master => Holds::Aof,
+            // Its AOF is written anew as soon as it is in sync.
+            StartsAs::Replica => Holds::Rdb { remove_aof: true },
+        },
+        Some(Holds::Aof | Holds::Saved { .. }) => Holds::Aof,
     };
     match holds {
         Holds::Aof if whole_aof.is_some() => Ok(AtStart { holds, lost: false }),
@@ -49,6 +73,13 @@ pub fn at_start(record: Option<&Holds>, disk: &Disk, wanted: bool) -> Result<AtS
         Holds::Rdb { .. } if disk.rdb.is_none() && disk.aof_too_new => Err(Unloadable),
         holds => Ok(AtStart { holds, lost: false }),
     }
+}
+
+/// The RDB is the one that was saved last, and nothing was appended after it.
+fn is_still_saved(saved: &Fingerprint, disk: &Disk) -> bool {
+    let (Some(rdb), Some(aof)) = (&disk.rdb, &disk.aof) else { return false };
+    let in_order = rdb.saved_at.zip(aof.written_at).is_some_and(|(saved, written)| written <= saved);
+    aof.whole && rdb.fingerprint == *saved && in_order
 }
 
 /// Nothing on the disk: nothing to be careful with.
@@ -89,7 +120,7 @@ mod tests {
     }
 
     fn told(record: Option<&Holds>, files: &str, wanted: bool) -> String {
-        match at_start(record, &disk(files), wanted) {
+        match at_start(record, &disk(files), wanted, StartsAs::Undecided) {
             Err(Unloadable) => "unloadable".to_owned(),
             Ok(AtStart { holds, lost }) => {
                 let file = if holds.aof_in_file() { "aof" } else { "rdb" };
@@ -147,7 +178,32 @@ mod tests {
             assert_eq!(told(None, "rn", wanted), "rdb");
             let mut leftover = disk("ra");
             leftover.rdb.as_mut().unwrap().saved_at = Some(101);
-            assert!(!at_start(None, &leftover, wanted).unwrap().holds.aof_in_file());
+            let at_start = at_start(None, &leftover, wanted, StartsAs::Master).unwrap();
+            assert!(!at_start.holds.aof_in_file());
+        }
+    }
+
+    #[test]
+    fn what_was_saved_last_is_for_those_who_follow() {
+        use StartsAs::{Master, Replica, Undecided};
+        let saved = Holds::Saved { rdb: id("r") };
+        let file = |disk: &Disk, starts_as| {
+            let at_start = at_start(Some(&saved), disk, true, starts_as).unwrap();
+            if at_start.holds.aof_in_file() { "aof" } else { "rdb" }
+        };
+        let whole = disk("ra");
+        assert_eq!([Undecided, Master, Replica].map(|start| file(&whole, start)), ["aof", "aof", "rdb"]);
+        let told = at_start(Some(&saved), &whole, true, Undecided).unwrap();
+        assert_eq!(told.holds, saved, "to ask changes nothing");
+        let mut appended = whole.clone();
+        appended.aof.as_mut().unwrap().written_at = Some(101);
+        let mut another = whole.clone();
+        another.rdb.as_mut().unwrap().fingerprint = id("another");
+        let mut undated = whole;
+        undated.rdb.as_mut().unwrap().saved_at = None;
+        for disk in [appended, another, undated, disk("a"), disk("re")] {
+            let expected = if disk.aof.as_ref().is_some_and(|aof| aof.whole) { "aof" } else { "rdb" };
+            assert_eq!(file(&disk, Replica), expected, "{disk:?}");
         }
     }
 }

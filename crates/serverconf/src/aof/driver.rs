@@ -9,7 +9,9 @@ use std::{
 use redoubt_redis::{Connection, Error, info::Info, version::ServerVersion};
 use tokio::time::sleep;
 
-use super::{AtStart, Disk, Holds, Step, Unloadable, View, at_start, disk, next, record};
+use super::{
+    AtStart, Disk, Fingerprint, Holds, StartsAs, Step, Unloadable, View, at_start, disk, next, record,
+};
 
 /// First and longest pause between two looks at a busy server: nothing tells when a rewrite or a save has ended. Small
 /// data is written within a few ms; a save of minutes is not prolonged by a quarter of a second.
@@ -50,15 +52,48 @@ pub enum AofError {
 ///
 /// Removes the temporary files of an earlier server: the child of one that was killed may still be saving, and would
 /// put its file over a newer one hours later. Without its temporary file it cannot.
-pub fn prepare(dir: &Path, wanted: bool, server: Option<ServerVersion>) -> Result<AtStart, AofError> {
+pub fn prepare(
+    dir: &Path,
+    wanted: bool,
+    server: Option<ServerVersion>,
+    starts_as: StartsAs,
+) -> Result<AtStart, AofError> {
     disk::remove_temporary(dir).map_err(|source| folder(dir, source))?;
     let disk = look(dir, server)?;
     let found = record::load(dir)?;
-    let at_start = at_start(found.as_ref(), &disk, wanted)?;
+    let at_start = at_start(found.as_ref(), &disk, wanted, starts_as)?;
     if found.as_ref() != Some(&at_start.holds) {
         record::store(dir, &at_start.holds)?;
     }
     Ok(at_start)
+}
+
+/// A planned end of a server whose AOF holds the data: told to save as well (`SHUTDOWN SAVE`), it can come back as a
+/// replica that copies only what it missed.
+#[derive(Debug)]
+pub struct LastSave<'a> {
+    dir: &'a Path,
+    rdb_before: Option<Fingerprint>,
+}
+
+impl<'a> LastSave<'a> {
+    /// Before the server is told. `None`: the RDB holds the data in any case, or is about to.
+    pub fn begin(dir: &'a Path) -> Result<Option<Self>, AofError> {
+        if record::load(dir)? != Some(Holds::Aof) {
+            return Ok(None);
+        }
+        Ok(Some(Self { dir, rdb_before: look(dir, None)?.rdb.map(|rdb| rdb.fingerprint) }))
+    }
+
+    /// When it has ended by itself: it saves only after its AOF is written to the end (server.c `finishShutdown`), so
+    /// an RDB that was not there before holds the same. True: there is one, and the record says so.
+    pub fn finish(self) -> Result<bool, AofError> {
+        let rdb = look(self.dir, None)?.rdb.map(|rdb| rdb.fingerprint);
+        match rdb.filter(|rdb| Some(rdb) != self.rdb_before.as_ref()) {
+            Some(rdb) => record::store(self.dir, &Holds::Saved { rdb }).map(|()| true),
+            None => Ok(false),
+        }
+    }
 }
 
 /// Brings a running server to what is wanted and gives what its configuration file has to say from now on
@@ -130,10 +165,10 @@ impl Driver<'_> {
     /// The record. A folder without one belongs to a server that was not started by us; it is taken for what it would
     /// be at its next start.
     fn holds(&self) -> Result<Holds, AofError> {
-        match record::load(self.dir)? {
-            Some(holds) => Ok(holds),
-            None => Ok(at_start(None, &look(self.dir, None)?, self.wanted)?.holds),
+        if let Some(holds) = record::load(self.dir)? {
+            return Ok(holds);
         }
+        Ok(at_start(None, &look(self.dir, None)?, self.wanted, StartsAs::Undecided)?.holds)
     }
 }
 

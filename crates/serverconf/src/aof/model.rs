@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{AofFiles, Disk, Fingerprint, Holds, RdbFile, Step, View, at_start, next};
+use super::{AofFiles, Disk, Fingerprint, Holds, RdbFile, StartsAs, Step, View, at_start, next};
 
 /// A file: which one, and how many writes it holds.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -42,13 +42,18 @@ enum Event {
     Look,
     CarryOut,
     Want(bool),
-    Kill,
+    Kill(StartsAs),
+    /// It saves at its end, if the AOF holds the data. The agent may die before it has written that down.
+    Stop {
+        noted: bool,
+        then: StartsAs,
+    },
 }
 
 impl World {
     fn new(wanted: bool) -> Self {
         let mut world = Self { wanted, ..Self::default() };
-        world.start();
+        world.start(StartsAs::Master);
         world
     }
 
@@ -59,12 +64,14 @@ impl World {
 
     fn disk(&self) -> Disk {
         let fingerprint = |content: Content| Fingerprint::of(&content.id.to_be_bytes(), 0);
+        // The clock of this world counts writes.
+        let time = |content: Content| Some(content.writes);
         Disk {
-            rdb: self.rdb.map(|rdb| RdbFile { fingerprint: fingerprint(rdb), saved_at: None }),
+            rdb: self.rdb.map(|rdb| RdbFile { fingerprint: fingerprint(rdb), saved_at: time(rdb) }),
             aof: self.aof.map(|aof| AofFiles {
                 fingerprint: fingerprint(aof),
                 whole: true,
-                written_at: None,
+                written_at: time(aof),
             }),
             aof_too_new: false,
         }
@@ -82,8 +89,10 @@ impl World {
     }
 
     /// The agent's rule, then the server's: one of the files, by configuration.
-    fn start(&mut self) {
-        let at_start = at_start(self.record.as_ref(), &self.disk(), self.wanted).unwrap();
+    fn start(&mut self, starts_as: StartsAs) {
+        let undecided = at_start(self.record.as_ref(), &self.disk(), self.wanted, StartsAs::Undecided);
+        self.record = Some(undecided.unwrap().holds);
+        let at_start = at_start(self.record.as_ref(), &self.disk(), self.wanted, starts_as).unwrap();
         self.aof_on = at_start.holds.aof_in_file();
         self.record = Some(at_start.holds);
         (self.rewriting, self.saving, self.pending) = (false, None, None);
@@ -94,9 +103,20 @@ impl World {
         }
     }
 
-    fn kill(&mut self) -> Result<(), TestCaseError> {
+    fn stop(&mut self, noted: bool, then: StartsAs) -> Result<(), TestCaseError> {
+        if self.record == Some(Holds::Aof) && self.aof_on && !self.rewriting {
+            let rdb = self.fresh(self.memory);
+            self.rdb = Some(rdb);
+            if noted && let Some(rdb) = self.disk().rdb {
+                self.record = Some(Holds::Saved { rdb: rdb.fingerprint });
+            }
+        }
+        self.kill(then)
+    }
+
+    fn kill(&mut self, then: StartsAs) -> Result<(), TestCaseError> {
         let (promised, written) = (self.promised, self.memory);
-        self.start();
+        self.start(then);
         prop_assert!(self.memory >= promised, "{promised} writes were safe: {self:?}");
         prop_assert!(self.memory <= written, "never more than was written: {self:?}");
         Ok(())
@@ -147,7 +167,8 @@ impl World {
                 }
             }
             Event::Want(wanted) => self.wanted = wanted,
-            Event::Kill => self.kill()?,
+            Event::Kill(then) => self.kill(then)?,
+            Event::Stop { noted, then } => self.stop(noted, then)?,
         }
         Ok(())
     }
@@ -181,8 +202,13 @@ fn event() -> impl Strategy<Value = Event> {
         8 => Just(Event::Look),
         8 => Just(Event::CarryOut),
         1 => any::<bool>().prop_map(Event::Want),
-        1 => Just(Event::Kill),
+        1 => starts_as().prop_map(Event::Kill),
+        1 => (any::<bool>(), starts_as()).prop_map(|(noted, then)| Event::Stop { noted, then }),
     ]
+}
+
+fn starts_as() -> impl Strategy<Value = StartsAs> {
+    prop_oneof![Just(StartsAs::Master), Just(StartsAs::Replica)]
 }
 
 proptest! {
@@ -193,7 +219,7 @@ proptest! {
         for event in events {
             world.happen(event)?;
         }
-        world.kill()?;
+        world.kill(StartsAs::Master)?;
     }
 
     #[test]

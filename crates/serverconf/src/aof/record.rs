@@ -35,13 +35,19 @@ pub enum Holds {
         /// The RDB that was there before, which is old.
         rdb_before: Option<Fingerprint>,
     },
+    /// The AOF, and this RDB holds the same: the server wrote both when it ended as planned.
+    Saved {
+        /// The RDB.
+        rdb: Fingerprint,
+    },
 }
 
 impl Holds {
-    /// A server that starts now has to load the AOF. (What [`super::prepare`] gives is settled: `Rdb` or `Aof`.)
+    /// A server that starts now has to load the AOF. (What [`super::prepare`] gives for a start is settled: `Rdb` or
+    /// `Aof`.)
     #[must_use]
     pub fn aof_in_file(&self) -> bool {
-        matches!(self, Self::Aof | Self::TurningOff { .. })
+        matches!(self, Self::Aof | Self::TurningOff { .. } | Self::Saved { .. })
     }
 }
 
@@ -93,6 +99,7 @@ mod tests {
             Holds::TurningOn { aof_before: None },
             Holds::TurningOn { aof_before: fingerprint() },
             Holds::TurningOff { rdb_before: fingerprint() },
+            Holds::Saved { rdb: Fingerprint::of(b"x", 1) },
         ] {
             store(dir.path(), &holds).unwrap();
             assert_eq!(load(dir.path()).unwrap(), Some(holds));

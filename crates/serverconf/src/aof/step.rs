@@ -58,6 +58,7 @@ pub fn next(wanted: bool, holds: &Holds, view: View, disk: &Disk) -> Step {
         Holds::Rdb { .. } if view.aof_on => Step::Switch(false),
         Holds::Rdb { .. } => Step::Done,
         Holds::TurningOn { aof_before } => turning_on(aof_before.as_ref(), view, disk),
+        Holds::Saved { .. } => Step::Record(Holds::Aof),
         Holds::Aof if wanted && view.aof_on => Step::Done,
         Holds::Aof if wanted => Step::Switch(true),
         // An RDB whose save began while the AOF was on lacks what the AOF has; none may be on its way when it goes off.
@@ -158,6 +159,8 @@ mod tests {
         assert_eq!(step(&turning(), ON, Some("new")), Step::Record(Holds::Aof));
         assert_eq!(step(&Holds::Aof, ON, Some("new")), Step::Done);
         assert_eq!(step(&RDB, ON, Some("new")), Step::Record(Holds::Aof), "somebody else did it");
+        let saved = Holds::Saved { rdb: id("r") };
+        assert_eq!(step(&saved, ON, Some("new")), Step::Record(Holds::Aof), "started by somebody else");
         assert_eq!(step(&Holds::Aof, QUIET, Some("new")), Step::Switch(true), "somebody else undid it");
     }
 

@@ -10,7 +10,7 @@ use crate::{
 use redoubt_redis::Connection;
 use redoubt_serverconf::{
     NodeLaunch, Start,
-    aof::{Driver, Holds, RECORD, Step, prepare, settle},
+    aof::{Driver, Holds, RECORD, StartsAs, Step, prepare, settle},
     node_conf,
 };
 use redoubt_wire::config::SetConfig;
@@ -46,7 +46,7 @@ impl Node {
     }
 
     fn start(&self, wanted: bool) -> Server {
-        let at_start = prepare(self.path(), wanted, None).unwrap();
+        let at_start = prepare(self.path(), wanted, None, StartsAs::Master).unwrap();
         self.start_with(at_start.holds.aof_in_file())
     }
 

@@ -136,6 +136,17 @@ impl Lab {
         pid(&note["process"]["pid"]).expect("an agent that runs")
     }
 
+    /// Copies of everything that the nodes of a set have asked for since they are there, by any of their servers.
+    pub(crate) fn full_copies(&self, name: &str) -> usize {
+        self.copies(name).lines().filter(|line| line.contains("Full resync from ")).count()
+    }
+
+    /// Which of its files hold a node's data, by its record.
+    pub(crate) fn holds(&self, name: &str, node: &str) -> String {
+        let record = fs::read(self.data(name, node).join("persistence.json")).unwrap();
+        serde_json::from_slice::<Value>(&record).unwrap()["holds"].as_str().unwrap().to_owned()
+    }
+
     /// What the servers said of copies, whole and partial: for the message of a failure.
     pub(crate) fn copies(&self, name: &str) -> String {
         let logs: Vec<String> = self.nodes(name).iter().map(|node| self.log(name, node)).collect();

@@ -1,5 +1,6 @@
 //! Drills keep honest accounts.
 
+use redis::Commands as _;
 use serde_json::Value;
 
 use crate::{
@@ -99,14 +100,32 @@ fn a_restart_of_everything_loses_nothing() {
 }
 
 #[test]
-fn a_roll_restarts_every_node() {
+fn a_roll_restarts_every_node_and_copies_nothing() {
     let lab = cart();
     let before = lab.servers("cart");
+    let copies = lab.full_copies("cart");
+    assert_eq!(copies, 2, "each replica began with one:\n{}", lab.copies("cart"));
     drill(&lab, "roll", "sentinel");
     let after = lab.servers("cart");
     for node in lab.nodes("cart") {
         assert_ne!(before[&node], after[&node], "{node} was not restarted");
     }
+    assert_eq!(lab.full_copies("cart"), copies, "a replica copied everything:\n{}", lab.copies("cart"));
+    let mut connection = lab.connect("cart", &lab.master("cart"));
+    for n in 0..200 {
+        let _: () = connection.set(format!("key-{n}"), n).unwrap();
+    }
+    let _: i64 = redis::cmd("WAIT").arg(2).arg(10_000).query(&mut connection).unwrap();
+    // Who came back from a snapshot writes its append-only file anew, and then that holds everything again.
+    for node in lab.nodes("cart") {
+        wait_for(&format!("the append-only file of {node}"), 30, || lab.holds("cart", &node) == "aof");
+    }
+    for server in lab.servers("cart").into_values() {
+        kill(server);
+    }
+    lab.whole("cart");
+    let keys: i64 = redis::cmd("DBSIZE").query(&mut lab.connect("cart", &lab.master("cart"))).unwrap();
+    assert_eq!(keys, 200);
 }
 
 #[test]

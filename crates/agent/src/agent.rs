@@ -185,6 +185,7 @@ fn first_state(args: &AgentArgs, set: &SetConfig) -> AgentState {
             ready: false,
             joined: false,
             on_disk: OnDisk::Unknown,
+            disk_fault: None,
             live: None,
         }),
         AgentKind::Sentinel => AgentRole::Sentinel(SentinelState {

@@ -117,6 +117,7 @@ pub(crate) mod tests {
             ready: false,
             joined: false,
             on_disk: OnDisk::Nothing,
+            disk_fault: None,
             live: None,
         });
         agent("cart-0", role)

@@ -31,7 +31,7 @@ impl Request {
     /// A planned change: the master lives, and nothing it acknowledged may be lost.
     #[must_use]
     pub fn is_hand_over(&self) -> bool {
-        matches!(self.cause, Cause::Switchover | Cause::Stop)
+        matches!(self.cause, Cause::Switchover | Cause::Stop | Cause::Disk)
     }
 
     /// Its own agent asks, and has seen its end: nobody needs to look whether it lives.

@@ -290,6 +290,7 @@ pub(crate) fn node_state(leads: bool, master: &Endpoint, others: Vec<Endpoint>) 
         ready: true,
         joined: true,
         on_disk: OnDisk::Nothing,
+        disk_fault: None,
         live: None,
     }
 }

@@ -105,6 +105,7 @@ impl Agent {
                 ready: true,
                 joined: false,
                 on_disk: OnDisk::Nothing,
+                disk_fault: None,
                 live: None,
             }));
             return Ok((node.server.clone(), node.agent.clone(), state));

@@ -16,6 +16,8 @@ pub enum Cause {
     Switchover,
     /// The node is being stopped.
     Stop,
+    /// The master cannot write its files, and refuses writes for it.
+    Disk,
     /// An agent came back and found its node still named master, without the right to lead.
     Return,
     /// Another agent voted and did not finish.
@@ -35,6 +37,7 @@ impl Cause {
             Self::Hang => "hang",
             Self::Switchover => "switchover",
             Self::Stop => "stop",
+            Self::Disk => "disk",
             Self::Return => "return",
             Self::Rescue => "rescue",
             Self::Outage => "outage",

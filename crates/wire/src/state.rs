@@ -71,8 +71,21 @@ pub struct NodeState {
     /// What would be left of the node's data if its server ended now.
     #[serde(default)]
     pub on_disk: OnDisk,
+    /// Its files cannot be written.
+    #[serde(default)]
+    pub disk_fault: Option<DiskFault>,
     /// Read when asked for.
     pub live: Option<Live>,
+}
+
+/// Why the files of a node cannot be written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DiskFault {
+    /// What failed, and what to do, for people.
+    pub why: String,
+    /// Its server refuses writes for it, while it leads.
+    pub refuses_writes: bool,
 }
 
 /// Where a node stands in its life.

@@ -71,7 +71,7 @@ fn led(epoch: u64, offset: u64) -> Record {
 fn node(phase: Phase, replication: Option<Replication>, record: Option<Record>) -> NodeState {
     let joined = replication.is_some();
     let on_disk = record.map_or(OnDisk::Nothing, OnDisk::Data);
-    NodeState { phase, replication, ready: false, joined, on_disk, live: None }
+    NodeState { phase, replication, ready: false, joined, on_disk, disk_fault: None, live: None }
 }
 
 fn waiting(record: Option<Record>) -> NodeState {

@@ -46,6 +46,7 @@ impl Node {
         }
         self.join(server, watchman).await;
         self.elect_if_due(server, watchman).await;
+        self.leave_full_disk(server, watchman).await;
         if watchman.alone_since.is_some() {
             self.confirm(watchman).await;
             self.tell_fence(watchman);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use redoubt_election::{Report, Verdict};
+use redoubt_election::{Report, Request, Verdict};
 use redoubt_serverconf::aof::LastSave;
 use redoubt_supervise::Exit;
 use redoubt_wire::{
@@ -16,6 +16,9 @@ use crate::{record::has_snapshot, server::Server};
 
 /// Of the grace period, this much is kept for ending the server by force and for saying good-bye.
 const RESERVE: Duration = Duration::from_secs(1);
+
+/// Of a hand-over, what comes after the demotion takes some milliseconds.
+const LAST_STEPS: Duration = Duration::from_millis(100);
 
 impl Node {
     /// Hands over if this is the master, then stops the server.
@@ -147,16 +150,24 @@ impl Node {
         if let Some(id) = id {
             request.id = id;
         }
-        let report = tokio::select! {
-            report = redoubt_election::change_master(&self.context, request) => report,
-            exit = server.ended() => {
-                return Err(refusal(&format!("the server ended during the hand-over: {exit}"), "its agent has another node elected"));
-            }
-        };
+        let report = self.carry_out(server, request).await?;
         self.durable.heard_epoch(report.failover.epoch.unwrap_or(0));
         self.remember(&report);
         self.look(server, watchman).await;
         Ok(report)
+    }
+
+    async fn carry_out(&self, server: &Server, request: Request) -> Result<Report, Refusal> {
+        let change = redoubt_election::change_master(&self.context, request);
+        tokio::pin!(change);
+        tokio::select! {
+            report = &mut change => Ok(report),
+            // It may have ended of being demoted: a server that follows and cannot write its files aborts.
+            exit = server.ended() => tokio::time::timeout(LAST_STEPS, change).await.map_err(|_| {
+                let why = format!("the server ended during the hand-over: {exit}");
+                refusal(&why, "its agent has another node elected")
+            }),
+        }
     }
 
     /// What can be known to be wrong before anything is begun.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use redoubt_election::Moment;
 use redoubt_redis::{
     Error,
-    info::{Info, NodeRole},
+    info::{Info, NodeRole, Unwritten},
 };
 use redoubt_wire::state::{Live, Phase, Replication};
 
@@ -27,6 +27,8 @@ pub(super) struct Seen {
     /// An append-only file is being written anew.
     pub(super) rewriting: bool,
     pub(super) aof_enabled: bool,
+    /// What the server last failed to write.
+    pub(super) unwritten: Option<Unwritten>,
     pub(super) version: Option<String>,
     pub(super) live: Live,
 }
@@ -93,6 +95,7 @@ impl Seen {
             rewriting: persistence.aof_rewrite_in_progress.unwrap_or(false)
                 || persistence.aof_rewrite_scheduled.unwrap_or(false),
             aof_enabled: persistence.aof_enabled.unwrap_or(false),
+            unwritten: persistence.unwritten(),
             version: info.version().map(|version| version.to_string()),
             live: live(info, offset, replication.last_io_s),
         })
@@ -192,6 +195,8 @@ impl Node {
         watchman.seen = Some(seen);
         self.tell_fence(watchman);
         self.keep_record(watchman).await;
+        let disk_fault = self.disk_fault(watchman);
+        self.agent.shared.update_node(|node| node.disk_fault = disk_fault);
     }
 
     /// A full disk is no reason to end a server that serves; the record is older than the data until there is room.

@@ -1,6 +1,7 @@
 //! The life of a data node: decide who it may be, start its server, look after it, mourn it, begin again.
 
 mod actions;
+mod disk;
 mod durable;
 mod enter;
 mod fence;

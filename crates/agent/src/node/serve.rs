@@ -79,6 +79,8 @@ pub(super) struct Watchman {
     pub(super) files_fault: Option<String>,
     /// Why the record is not written, as told.
     pub(super) record_fault: Option<String>,
+    /// When a master whose files cannot be written last asked to hand over.
+    pub(super) disk_left_at: Option<Moment>,
     /// There may be new settings that are not carried in yet.
     pub(super) settings_due: bool,
 }
@@ -121,6 +123,7 @@ impl Node {
             files_settled: false,
             files_fault: None,
             record_fault: None,
+            disk_left_at: None,
             // The server before may have died while new settings were being carried into it.
             settings_due: true,
         };

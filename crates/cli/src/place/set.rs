@@ -1,6 +1,10 @@
 //! One set as commands see it: who its members are, its passwords, and where each member is reached from here.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use redoubt_api::Role;
 use redoubt_drill::Target;
@@ -17,6 +21,10 @@ use crate::{
     failure::{Code, Failure},
     report::{Answers, Live},
 };
+
+/// Longer than any hand-over takes.
+const HAND_OVER: Duration = Duration::from_secs(2);
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// One set.
 pub(crate) struct Set {
@@ -65,13 +73,21 @@ impl Set {
         answers
     }
 
-    /// The one node that says it is master.
+    /// The one node that says it is master. In a hand-over that is under way there may be none, or two.
     pub(crate) async fn master(&self) -> Result<&NodeEntry, Failure> {
-        let live = Live::new(&self.config, &self.answers().await);
-        let mut masters = live.nodes.iter().filter(|(_, node)| node.role == Some(Role::Master));
-        let one = masters.next().filter(|_| masters.next().is_none());
-        let node = one.and_then(|(name, _)| self.config.node(name));
-        node.ok_or_else(|| nobody_leads(&self.config.name))
+        let until = Instant::now() + HAND_OVER;
+        loop {
+            let live = Live::new(&self.config, &self.answers().await);
+            let mut masters = live.nodes.iter().filter(|(_, node)| node.role == Some(Role::Master));
+            let one = masters.next().filter(|_| masters.next().is_none());
+            if let Some(node) = one.and_then(|(name, _)| self.config.node(name)) {
+                return Ok(node);
+            }
+            if Instant::now() >= until {
+                return Err(nobody_leads(&self.config.name));
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
     }
 
     /// For drills.

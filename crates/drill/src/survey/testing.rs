@@ -79,6 +79,7 @@ pub(super) fn node(replication: Replication) -> AgentRole {
         ready: true,
         joined: false,
         on_disk: OnDisk::Nothing,
+        disk_fault: None,
         live: None,
     })
 }

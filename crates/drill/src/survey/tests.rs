@@ -24,6 +24,7 @@ fn every_kind_of_trouble_is_seen_and_named() {
         ready: false,
         joined: false,
         on_disk: OnDisk::Nothing,
+        disk_fault: None,
         live: None,
     });
     for (name, role, trouble) in [

@@ -135,7 +135,8 @@ fn sight(info: &Info) -> Option<NodeSight> {
         }
     };
     let attached = replication.replicas.iter().filter(|replica| replica.is_online()).count();
-    let loading = info.persistence().loading.unwrap_or(false);
+    let persistence = info.persistence();
+    let loading = persistence.loading.unwrap_or(false);
     Some(NodeSight {
         role,
         replid: replication.master_replid,
@@ -143,6 +144,7 @@ fn sight(info: &Info) -> Option<NodeSight> {
         offset,
         priority: replication.priority.map_or(DEFAULT_PRIORITY, u64::from),
         incomplete: loading || replication.syncing.unwrap_or(false),
+        unwritable: persistence.unwritten().is_some(),
         attached,
     })
 }

@@ -192,11 +192,13 @@ impl Case<'_> {
         }
     }
 
-    /// Best first: the most data; then who leads already; then the name, so that all candidates choose alike.
-    fn rank(&self, node: usize) -> (Reverse<u64>, bool, &str) {
+    /// Best first: in a hand-over, where all data is waited for, who can write its files; the most data; then who leads
+    /// already; then the name, so that all candidates choose alike.
+    fn rank(&self, node: usize) -> (bool, Reverse<u64>, bool, &str) {
         let sight = self.look.nodes.get(&node);
+        let refuses = self.mode == Mode::HandOver && sight.is_some_and(|sight| sight.unwritable);
         let offset = sight.map_or(0, |sight| sight.offset);
-        (Reverse(offset), !sight.is_some_and(NodeSight::leads), self.name(node))
+        (refuses, Reverse(offset), !sight.is_some_and(NodeSight::leads), self.name(node))
     }
 
     /// Why this node cannot lead.
@@ -217,6 +219,10 @@ impl Case<'_> {
         match (self.mode, self.old_master()) {
             (Mode::HandOver, Some(master)) if !sight.link_up() || sight.replid != master.replid => {
                 Err("is not in sync with the master".to_owned())
+            }
+            // Who is being stopped hands over all the same: what was acknowledged comes before what is refused.
+            (Mode::HandOver, _) if sight.unwritable && self.request.cause != Cause::Stop => {
+                Err("cannot write its files, and would refuse writes".to_owned())
             }
             (Mode::HandOver, _) => Ok(()),
             (Mode::TakeOver, _) => self.of_known_history(sight),

@@ -41,6 +41,8 @@ pub(crate) struct NodeSight {
     pub(crate) priority: u64,
     /// Loads its files, or takes a full copy.
     pub(crate) incomplete: bool,
+    /// Its files cannot be written: as master it would refuse writes.
+    pub(crate) unwritable: bool,
     /// Replicas that are attached to it and online.
     pub(crate) attached: usize,
 }

@@ -106,6 +106,7 @@ impl<'a> Look<'a> {
     pub(crate) fn serves(&self) -> bool {
         self.master().and_then(MemberView::node).is_some_and(|node| {
             node.ready
+                && !node.disk_fault.as_ref().is_some_and(|fault| fault.refuses_writes)
                 && matches!(
                     (&node.phase, &node.replication),
                     (Phase::Running, Some(Replication::Master { .. }))

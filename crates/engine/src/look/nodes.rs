@@ -1,7 +1,7 @@
 //! Data nodes: which hold a copy in sync.
 
 use redoubt_redis::Endpoint;
-use redoubt_wire::state::{NodeState, Replication};
+use redoubt_wire::state::{DiskFault, NodeState, Replication};
 
 use super::{
     Look,
@@ -14,7 +14,12 @@ impl<'a> Look<'a> {
         let Some(node) = view.node() else {
             return Standing::bad("unreachable", "a Sentinel answers at its address");
         };
-        if let Some(standing) = in_phase(&node.phase) {
+        let phase = in_phase(&node.phase);
+        if let Some(DiskFault { why, .. }) = &node.disk_fault {
+            let also = phase.map_or_else(String::new, |phase| format!("; {}", phase.fault()));
+            return Standing::found("cannot write", Finding::CannotWrite, format!("{why}{also}"));
+        }
+        if let Some(standing) = phase {
             return standing;
         }
         let own = self.world.identity.server(&view.member.name);

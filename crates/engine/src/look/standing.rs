@@ -16,7 +16,7 @@ pub(crate) struct Standing {
     pub(crate) finding: Option<Finding>,
 }
 
-/// Contradictions between members.
+/// Contradictions between members, and what keeps a member from its work though it runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Finding {
     /// The Sentinels' master says it is a replica.
@@ -29,6 +29,8 @@ pub(crate) enum Finding {
     SentinelsDisagree,
     /// A Sentinel has no master.
     SentinelWithoutMaster,
+    /// The files of a node cannot be written.
+    CannotWrite,
 }
 
 impl Finding {
@@ -40,6 +42,7 @@ impl Finding {
             Self::FollowsAnother => "FollowsAnother",
             Self::SentinelsDisagree => "SentinelsDisagree",
             Self::SentinelWithoutMaster => "SentinelWithoutMaster",
+            Self::CannotWrite => "CannotWrite",
         }
     }
 }

@@ -47,6 +47,7 @@ impl Model {
                 ready: false,
                 joined: false,
                 on_disk: OnDisk::Nothing,
+                disk_fault: None,
                 live: None,
             };
         }
@@ -70,6 +71,7 @@ impl Model {
             ready,
             joined: true,
             on_disk: OnDisk::Nothing,
+            disk_fault: None,
             live: None,
         }
     }

@@ -2,7 +2,7 @@ use jiff::{SignedDuration, Timestamp};
 use redoubt_api::{MAX_EVENTS, Role};
 use redoubt_wire::{
     failover::{Cause, Failover, Outcome, StepTime},
-    state::{Notice, Phase, Replication},
+    state::{DiskFault, Notice, Phase, Replication},
 };
 
 use super::*;
@@ -33,6 +33,22 @@ fn assert_is(scene: &Scene, kind: ConditionType, want: ConditionStatus, reason: 
     let status = scene.status();
     let condition = condition(&status, kind);
     assert_eq!((condition.status, condition.reason.as_str()), (want, reason), "{condition:#?}");
+}
+
+/// A record that cannot be written is no reason to say that writes are refused.
+#[test]
+fn a_master_that_cannot_write_its_files_is_degraded_and_available_as_long_as_it_takes_writes() {
+    let with = |refuses_writes| {
+        Scene::sentinel().node("cart-0", move |node| {
+            node.disk_fault = Some(DiskFault { why: "no space".to_owned(), refuses_writes });
+        })
+    };
+    for (refuses_writes, available, reason) in
+        [(false, True, "MasterServes"), (true, False, "MasterNotServing")]
+    {
+        assert_is(&with(refuses_writes), Degraded, True, "CannotWrite");
+        assert_is(&with(refuses_writes), Available, available, reason);
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ mod usage;
 
 use std::{ops::Range, str::FromStr};
 
-pub use persistence::Persistence;
+pub use persistence::{Persistence, Unwritten};
 pub use replication::{AttachedReplica, NodeRole, Replication};
 pub use usage::{Clients, Database, Memory, Server, Stats};
 

@@ -39,6 +39,27 @@ pub struct Persistence {
     pub aof_current_size: Option<u64>,
 }
 
+/// What a server last failed to write. As master it answers writes with `MISCONF` then, and PING as well, so that a
+/// Sentinel takes it for dead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unwritten {
+    /// The append-only file.
+    Aof,
+    /// The snapshot. With `stop-writes-on-bgsave-error no`, or without save points, writes go on.
+    Rdb,
+}
+
+impl Persistence {
+    /// What the server last failed to write.
+    #[must_use]
+    pub fn unwritten(&self) -> Option<Unwritten> {
+        if self.aof_enabled == Some(true) && self.aof_last_write_ok == Some(false) {
+            return Some(Unwritten::Aof);
+        }
+        (self.rdb_last_bgsave_ok == Some(false)).then_some(Unwritten::Rdb)
+    }
+}
+
 impl Info {
     /// The view of the `Persistence` section.
     #[must_use]

@@ -107,6 +107,7 @@ fn state(revision: u64) -> AgentState {
             ready: false,
             joined: false,
             on_disk: OnDisk::Nothing,
+            disk_fault: None,
             live: None,
         }),
         last_failover: None,

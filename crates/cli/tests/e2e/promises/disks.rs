@@ -1,11 +1,21 @@
 //! Disks that fail: a data folder that is gone, and one that is full.
 
-use std::{fs, path::PathBuf, process::Command, time::Instant};
+use std::{
+    fs,
+    path::PathBuf,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
 
 use crate::{
     bad_input::redis,
     lab::{Lab, Sight, Writer, gone, kill, wait_for},
 };
+
+/// `downAfter`: what Sentinel alone would take at the very least.
+const BY_SENTINEL: Duration = Duration::from_secs(5);
 
 fn data(lab: &Lab, node: &str) -> PathBuf {
     lab.state().join("redis/cart/nodes").join(node).join("data")
@@ -136,7 +146,18 @@ fn a_full_disk(of_master: bool) {
     writer.more(50);
     disk.fill();
     let full = Instant::now();
-    lab.until("cart", "the status tells of the disk", |status| status.to_string().contains("No space left"));
+    if of_master {
+        // Nobody is dead: it hands over, with all it acknowledged, long before Sentinel would miss its PONG.
+        lab.until("cart", "another leads", |status| {
+            status["lastFailover"]["cause"] == "disk" && status["master"] != victim.as_str()
+        });
+    }
+    lab.until("cart", "the status tells of the disk", |status| {
+        // A replica's server ends when it cannot write; its agent cannot write a configuration for the next one.
+        let degraded = condition(status, "Degraded")["message"].to_string();
+        degraded.contains(&victim)
+            && ["cannot be written", "No space left"].iter().any(|why| degraded.contains(why))
+    });
     eprintln!("told after {:?}", full.elapsed());
     // Somebody whose disk has room takes writes.
     writer.more(200);
@@ -152,6 +173,13 @@ fn a_full_disk(of_master: bool) {
     );
     let mut now = sight.connect(&lab.master("cart")).unwrap();
     assert_eq!(account.lost(Instant::now(), &mut now), 0);
+    assert!(account.gap() < BY_SENTINEL, "writes stood still for {:?}", account.gap());
+}
+
+#[track_caller]
+fn condition<'a>(status: &'a Value, kind: &str) -> &'a Value {
+    let all = status["conditions"].as_array().unwrap();
+    all.iter().find(|one| one["type"] == kind).expect("a condition of this type")
 }
 
 #[test]

@@ -101,9 +101,13 @@ fn of_two_switchovers_at_once_one_is_carried_out_and_the_other_answered() {
     }
 }
 
-/// Full copies that any server served.
+/// Full copies that any server served, once every agent has been heard.
 fn full_syncs(lab: &Lab) -> Vec<(String, Value)> {
-    let status = lab.whole("cart");
-    let nodes = status["live"]["nodes"].as_object().unwrap();
-    nodes.iter().map(|(name, node)| (name.clone(), node["fullSyncs"].clone())).collect()
+    let counts = |status: &Value| -> Vec<(String, Value)> {
+        let nodes = status["live"]["nodes"].as_object().unwrap();
+        nodes.iter().map(|(name, node)| (name.clone(), node["fullSyncs"].clone())).collect()
+    };
+    lab.whole("cart");
+    let told = |status: &Value| counts(status).iter().all(|(_, count)| count.is_u64());
+    counts(&lab.until("cart", "every node tells its copies", told))
 }

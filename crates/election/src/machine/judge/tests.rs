@@ -15,6 +15,7 @@ fn master(offset: u64) -> NodeSight {
         offset,
         priority: 100,
         incomplete: false,
+        unwritable: false,
         attached: 0,
     }
 }
@@ -188,4 +189,23 @@ fn a_hand_over_goes_to_a_replica_in_sync() {
     for (to, nodes, why) in cases {
         assert_eq!(refusal(with(to, nodes)), why);
     }
+}
+
+#[test]
+fn a_node_that_cannot_write_its_files_is_handed_over_to_only_by_who_must_leave() {
+    let full = || NodeSight { unwritable: true, ..replica(100) };
+    let two = |cause, second| judge(seen(cause, vec![(0, full_master()), (1, full()), (2, second)]));
+    // All data is waited for: the one that can write is taken, though it is behind.
+    for cause in [Cause::Disk, Cause::Switchover, Cause::Stop] {
+        assert_eq!(two(cause, replica(90)), Ok(2), "{cause:?}");
+    }
+    assert!(two(Cause::Disk, full()).is_err());
+    assert!(two(Cause::Switchover, full()).is_err());
+    assert_eq!(two(Cause::Stop, full()), Ok(1));
+    // After a death nothing is waited for: the most data counts, and nothing else.
+    assert_eq!(judge(seen(Cause::Crash, vec![(1, full()), (2, replica(90))])), Ok(1));
+}
+
+fn full_master() -> NodeSight {
+    NodeSight { unwritable: true, ..master(100) }
 }

@@ -445,6 +445,7 @@ impl World {
             offset: BASE + node.data.len() as u64,
             priority: 100,
             incomplete: false,
+            unwritable: false,
             attached: self.attached(index),
         }
     }

@@ -1,14 +1,13 @@
 //! The server process an agent looks after, and the one connection kept to it.
 
 use std::{
-    fs,
-    io::{self, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
+    io,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use redoubt_redis::{Connection, Connector, Endpoint, Error, version::ServerVersion};
+use redoubt_serverconf::files::{off_thread, replace};
 use redoubt_supervise::{Child, Exit, Lines, OwnChildren, Signal, Spawn, SpawnError};
 
 use tokio::sync::oneshot;
@@ -59,22 +58,9 @@ pub(crate) async fn version(binary: &Path) -> Result<ServerVersion, Fault> {
     ServerVersion::from_version_output(&text).map_err(|mismatch| fault(mismatch.to_string()))
 }
 
-/// Writes a file that may hold secrets, whole or not at all.
-pub(crate) fn write_secret(path: &Path, text: &str) -> io::Result<()> {
-    let new = path.with_extension("new");
-    match fs::remove_file(&new) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        Ok(()) | Err(_) => {}
-    }
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&new, path)
-}
-
 impl Server {
     /// Starts `binary` with this configuration. Call it from the main thread (see [`Spawn`]).
-    pub(crate) fn start(
+    pub(crate) async fn start(
         spawn: &Spawn,
         conf: (&Path, &str),
         own: &OwnChildren,
@@ -82,7 +68,9 @@ impl Server {
         connector: Connector,
     ) -> Result<Self, StartError> {
         let (path, text) = conf;
-        write_secret(path, text).map_err(|source| StartError::Write { path: path.to_owned(), source })?;
+        let (at, content) = (path.to_owned(), text.as_bytes().to_vec());
+        let written = off_thread(move || replace(&at, &content)).await;
+        written.map_err(|source| StartError::Write { path: path.to_owned(), source })?;
         let child = spawn.spawn(own)?;
         let lines = child.lines().map_err(StartError::Output)?;
         Ok(Self::owning(child, lines, endpoint, connector))

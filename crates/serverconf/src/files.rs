@@ -1,11 +1,14 @@
-//! Files that are there whole or not at all.
+//! Files that are there whole or not at all, and disks that take their time.
 
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write as _},
     os::unix::fs::OpenOptionsExt as _,
+    panic,
     path::Path,
 };
+
+use tokio::task::JoinError;
 
 /// Replaces a file: after a crash it holds the old content or the new one. Only its owner may read it (0600), since
 /// configurations hold passwords.
@@ -23,6 +26,17 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     file.sync_all()?;
     fs::rename(&beside, path)?;
     File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+}
+
+/// Work on files, beside the thread that everything else runs on: a disk may stand still for minutes, and what looks
+/// after a server and its clients must not stand still with it.
+pub async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await.map_err(JoinError::try_into_panic) {
+        Ok(done) => done,
+        Err(Ok(panicked)) => panic::resume_unwind(panicked),
+        // The runtime ends, and this with it.
+        Err(Err(_)) => std::future::pending().await,
+    }
 }
 
 #[cfg(test)]

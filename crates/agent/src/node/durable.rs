@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use redoubt_redis::Endpoint;
+use redoubt_serverconf::files::off_thread;
 use redoubt_wire::state::{OnDisk, Record, Replication};
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
@@ -94,7 +95,8 @@ impl Durable {
         if let Err(error) = self.finish_writing().await {
             tracing::warn!(%error, "the record may be older than the data");
         }
-        self.on_disk = record::load(&self.dir, held)?;
+        let dir = self.dir.clone();
+        self.on_disk = off_thread(move || record::load(&dir, held)).await?;
         if let OnDisk::Data(record) = &self.on_disk {
             self.epoch = self.epoch.max(record.epoch);
             self.data_set = Some(record.data_set.clone());
@@ -114,7 +116,7 @@ impl Durable {
 
     /// The server starts as `beginning` says. What that means for the files is written down before there is anything
     /// in them, so that they can be judged whenever the server dies.
-    pub(super) fn begin(
+    pub(super) async fn begin(
         &mut self,
         beginning: &Beginning,
         persistent: bool,
@@ -129,15 +131,17 @@ impl Durable {
                 let data_set = ids::data_set();
                 let record = first_record(data_set.clone(), self.epoch, true);
                 if persistent {
-                    record::store(&self.dir, &record)?;
+                    let (dir, record) = (self.dir.clone(), record.clone());
+                    off_thread(move || record::store(&dir, &record)).await?;
                 }
                 self.data_set = Some(data_set);
                 self.on_disk = OnDisk::Data(record);
             }
             Beginning::Follow { data_set } if self.on_disk.record().is_none() => {
                 if persistent {
-                    let data_set = data_set.clone().unwrap_or_default();
-                    record::store_unfinished(&self.dir, &first_record(data_set, self.epoch, false))?;
+                    let record = first_record(data_set.clone().unwrap_or_default(), self.epoch, false);
+                    let dir = self.dir.clone();
+                    off_thread(move || record::store_unfinished(&dir, &record)).await?;
                     self.on_disk = OnDisk::UnfinishedCopy;
                 }
             }

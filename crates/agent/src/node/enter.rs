@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use redoubt_election::Verdict;
 use redoubt_redis::Endpoint;
-use redoubt_serverconf::aof::StartsAs;
+use redoubt_serverconf::{aof::StartsAs, files::off_thread};
 use redoubt_wire::{
     config::SetConfig,
     failover::Cause,
@@ -94,9 +94,13 @@ impl Node {
 
     /// What the files of this node hold.
     async fn own_record(&mut self) -> Result<OnDisk, Fault> {
-        let files = self.files(StartsAs::Undecided)?;
+        let files = self.files(StartsAs::Undecided).await?;
         let own = self.durable.reload(files.held).await?;
-        if own != OnDisk::Nothing || files.held == Held::Nothing || !record::has_data(&self.agent.args.data) {
+        let dir = self.agent.args.data.clone();
+        if own != OnDisk::Nothing
+            || files.held == Held::Nothing
+            || !off_thread(move || record::has_data(&dir)).await
+        {
             return Ok(own);
         }
         // Data from elsewhere: nothing it could be compared by.

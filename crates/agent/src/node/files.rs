@@ -1,6 +1,9 @@
 //! Which files hold the data, and bringing the append-only file to what is wanted.
 
-use redoubt_serverconf::aof::{self, Driver, StartsAs, Step};
+use redoubt_serverconf::{
+    aof::{self, Driver, StartsAs, Step},
+    files::off_thread,
+};
 
 use super::{Node, serve::Watchman};
 use crate::{
@@ -30,11 +33,15 @@ impl Node {
     }
 
     /// Which files a start has to load. To be asked while no server runs.
-    pub(super) fn files(&self, starts_as: StartsAs) -> Result<Files, Fault> {
+    pub(super) async fn files(&self, starts_as: StartsAs) -> Result<Files, Fault> {
         let wanted = self.agent.set.persistence.aof;
-        let start = aof::prepare(&self.agent.args.data, wanted, Some(self.version), starts_as)?;
+        let (dir, version) = (self.agent.args.data.clone(), self.version);
+        let (start, held_data) = off_thread(move || -> Result<_, Fault> {
+            Ok((aof::prepare(&dir, wanted, Some(version), starts_as)?, record::held_data(&dir)?))
+        })
+        .await?;
         let aof_in_file = start.holds.aof_in_file();
-        let lost = start.lost && record::held_data(&self.agent.args.data)?;
+        let lost = start.lost && held_data;
         let held = match (self.is_persistent(), aof_in_file) {
             (false, _) => Held::Nothing,
             // An append-only file in place of a snapshot that is gone is older than the record says.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use redoubt_election::{Report, Request, Verdict};
-use redoubt_serverconf::aof::LastSave;
+use redoubt_serverconf::{aof::LastSave, files::off_thread};
 use redoubt_supervise::Exit;
 use redoubt_wire::{
     failover::{Cause, Failover},
@@ -83,7 +83,8 @@ impl Node {
     /// A replica that will come back while its master leads: it saves what lets it copy the difference only.
     async fn stop_replica(&self, server: &mut Server, watchman: &Watchman, grace: Duration) -> Exit {
         let began = tokio::time::Instant::now();
-        let last_save = match LastSave::begin(&self.agent.args.data) {
+        let dir = self.agent.args.data.clone();
+        let last_save = match off_thread(|| LastSave::begin(dir)).await {
             Ok(last_save) => last_save.filter(|_| !watchman.is_empty()),
             Err(error) => {
                 tracing::warn!(%error, "no last save: this node will copy everything when it comes back");
@@ -97,7 +98,7 @@ impl Node {
         }
         let exit = server.stop(grace.saturating_sub(began.elapsed())).await;
         if exit.success()
-            && let Err(error) = last_save.finish()
+            && let Err(error) = off_thread(|| last_save.finish()).await
         {
             tracing::warn!(%error, "this node will copy everything when it comes back");
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use redoubt_serverconf::{
     ApplyError, Change, NodeLaunch, Refusal, Start, TrialError, apply_access, apply_live, check, defaults,
+    files::{off_thread, replace},
     node_conf, plan_live, removed,
 };
 use redoubt_wire::{
@@ -13,10 +14,7 @@ use redoubt_wire::{
 };
 
 use super::{Node, serve::Watchman};
-use crate::{
-    agent::NewSettings,
-    server::{Server, write_secret},
-};
+use crate::{agent::NewSettings, server::Server};
 
 /// Why new settings are not in force.
 enum NotTaken {
@@ -91,7 +89,9 @@ impl Node {
         let mut restart = apply_live(connection, &changes).await?;
         let (old, access) = ((&self.agent.set.access, &self.agent.secrets), (&new.set.access, &new.secrets));
         apply_access(connection, old, access).await?;
-        write_secret(&self.conf_path(), &conf).map_err(|error| NotTaken::Failed(error.to_string()))?;
+        let path = self.conf_path();
+        let written = off_thread(move || replace(&path, conf.as_bytes())).await;
+        written.map_err(|error| NotTaken::Failed(error.to_string()))?;
         restart.extend(self.still_needed(&changes));
         restart.sort();
         restart.dedup();

@@ -21,7 +21,7 @@ impl Node {
     pub(super) async fn start(&mut self, role: &Role) -> Result<Server, Fault> {
         self.set_phase(Phase::Starting);
         self.last_seen = None;
-        let files = self.files(role.starts_as())?;
+        let files = self.files(role.starts_as()).await?;
         if files.lost {
             let what = "the files that held this node's data are gone; it starts with what is left";
             self.agent.shared.notice("DataLost", what, true);
@@ -34,12 +34,13 @@ impl Node {
             min_replicas_to_write: self.first_fence(),
         };
         let conf = node_conf(&self.agent.set, &self.me, &self.agent.secrets, &launch);
-        self.durable.begin(&role.beginning, self.is_persistent(), files.turns_aof_on)?;
+        self.durable.begin(&role.beginning, self.is_persistent(), files.turns_aof_on).await?;
         let path = self.conf_path();
         let spawn = Spawn::new(&self.agent.args.server_binary).arg(&path).dir(&self.agent.args.data);
         let endpoint = server_endpoint(&self.agent.set, &self.agent.args)?;
         let mut server =
-            Server::start(&spawn, (&path, &conf), &self.agent.own, endpoint, self.agent.nodes.clone())?;
+            Server::start(&spawn, (&path, &conf), &self.agent.own, endpoint, self.agent.nodes.clone())
+                .await?;
         self.agent.metrics.own().server_started();
         if let Err(exit) = server.first_answer().await {
             self.find_refused(&conf).await;

@@ -50,7 +50,7 @@ pub(crate) async fn run(agent: Agent) -> Result<(), Fault> {
     let mut backoff = Backoff::new(FIRST_RESTART, SLOWEST_RESTART);
     loop {
         let Some(conf) = sentinel.prepare().await? else { return Ok(()) };
-        let failed = match sentinel.start(&conf) {
+        let failed = match sentinel.start(&conf).await {
             Ok(mut server) => match sentinel.serve(&mut server).await {
                 After::Stopped => return Ok(()),
                 After::Again => continue,
@@ -112,7 +112,7 @@ impl Sentinel {
         Memory::read(&text, &self.config()?.master_name)
     }
 
-    fn start(&self, conf: &str) -> Result<Server, StartError> {
+    async fn start(&self, conf: &str) -> Result<Server, StartError> {
         self.set_phase(Phase::Starting);
         let path = self.conf_path();
         let spawn = Spawn::new(&self.agent.args.server_binary)
@@ -121,7 +121,7 @@ impl Sentinel {
             .dir(&self.agent.args.data);
         let mut endpoint = self.me.server.clone();
         endpoint.host = self.bind();
-        Server::start(&spawn, (&path, conf), &self.agent.own, endpoint, self.agent.sentinels.clone())
+        Server::start(&spawn, (&path, conf), &self.agent.own, endpoint, self.agent.sentinels.clone()).await
     }
 
     fn set_phase(&self, phase: Phase) {

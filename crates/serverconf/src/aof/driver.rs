@@ -12,6 +12,7 @@ use tokio::time::sleep;
 use super::{
     AtStart, Disk, Fingerprint, Holds, StartsAs, Step, Unloadable, View, at_start, disk, next, record,
 };
+use crate::files::off_thread;
 
 /// First and longest pause between two looks at a busy server: nothing tells when a rewrite or a save has ended. Small
 /// data is written within a few ms; a save of minutes is not prolonged by a quarter of a second.
@@ -71,26 +72,27 @@ pub fn prepare(
 /// A planned end of a server whose AOF holds the data: told to save as well (`SHUTDOWN SAVE`), it can come back as a
 /// replica that copies only what it missed.
 #[derive(Debug)]
-pub struct LastSave<'a> {
-    dir: &'a Path,
+pub struct LastSave {
+    dir: PathBuf,
     rdb_before: Option<Fingerprint>,
 }
 
-impl<'a> LastSave<'a> {
+impl LastSave {
     /// Before the server is told. `None`: the RDB holds the data in any case, or is about to.
-    pub fn begin(dir: &'a Path) -> Result<Option<Self>, AofError> {
-        if record::load(dir)? != Some(Holds::Aof) {
+    pub fn begin(dir: PathBuf) -> Result<Option<Self>, AofError> {
+        if record::load(&dir)? != Some(Holds::Aof) {
             return Ok(None);
         }
-        Ok(Some(Self { dir, rdb_before: look(dir, None)?.rdb.map(|rdb| rdb.fingerprint) }))
+        let rdb_before = look(&dir, None)?.rdb.map(|rdb| rdb.fingerprint);
+        Ok(Some(Self { dir, rdb_before }))
     }
 
     /// When it has ended by itself: it saves only after its AOF is written to the end (server.c `finishShutdown`), so
     /// an RDB that was not there before holds the same. True: there is one, and the record says so.
     pub fn finish(self) -> Result<bool, AofError> {
-        let rdb = look(self.dir, None)?.rdb.map(|rdb| rdb.fingerprint);
+        let rdb = look(&self.dir, None)?.rdb.map(|rdb| rdb.fingerprint);
         match rdb.filter(|rdb| Some(rdb) != self.rdb_before.as_ref()) {
-            Some(rdb) => record::store(self.dir, &Holds::Saved { rdb }).map(|()| true),
+            Some(rdb) => record::store(&self.dir, &Holds::Saved { rdb }).map(|()| true),
             None => Ok(false),
         }
     }
@@ -105,7 +107,7 @@ pub async fn settle(connection: &mut Connection, dir: &Path, wanted: bool) -> Re
     loop {
         let (step, view) = driver.look().await?;
         match step {
-            Step::Done => return driver.holds(),
+            Step::Done => return driver.holds().await,
             Step::Failed(what) => return Err(AofError::Failed(what)),
             Step::Save if asked_to_save && !view.save_ok => return Err(AofError::Failed("to save the RDB")),
             Step::Wait(_) | Step::Save => {
@@ -133,15 +135,15 @@ pub struct Driver<'a> {
 impl Driver<'_> {
     /// The next step, and what the server said.
     pub async fn look(&mut self) -> Result<(Step, View), AofError> {
-        let before = look(self.dir, None)?;
+        let before = self.disk(None).await?;
         let info = self.connection.info(None).await?;
         let view = view(&info);
-        let disk = look(self.dir, info.version())?;
+        let disk = self.disk(info.version()).await?;
         // Of an RDB that appeared meanwhile nobody could say whether its save began before or after the server spoke.
         if before.rdb != disk.rdb {
             return Ok((Step::Wait("a save that has just ended"), view));
         }
-        Ok((next(self.wanted, &self.holds()?, view, &disk), view))
+        Ok((next(self.wanted, &self.holds().await?, view, &disk), view))
     }
 
     /// Carries out one step.
@@ -149,7 +151,7 @@ impl Driver<'_> {
         tracing::debug!(?step, "append-only file");
         match step {
             Step::Done | Step::Wait(_) | Step::Failed(_) => Ok(()),
-            Step::Record(holds) => record::store(self.dir, &holds),
+            Step::Record(holds) => self.beside(move |dir| record::store(dir, &holds)).await,
             Step::Switch(on) => {
                 let value = if on { "yes" } else { "no" };
                 Ok(self.connection.config_set(&[("appendonly", value)]).await?)
@@ -158,17 +160,35 @@ impl Driver<'_> {
                 Err(Error::Server { message, .. }) if message.contains("already in progress") => Ok(()),
                 outcome => Ok(outcome?),
             },
-            Step::RemoveAof => disk::remove_aof(self.dir).map_err(|source| folder(self.dir, source)),
+            Step::RemoveAof => {
+                self.beside(|dir| disk::remove_aof(dir).map_err(|source| folder(dir, source))).await
+            }
         }
     }
 
     /// The record. A folder without one belongs to a server that was not started by us; it is taken for what it would
     /// be at its next start.
-    fn holds(&self) -> Result<Holds, AofError> {
-        if let Some(holds) = record::load(self.dir)? {
-            return Ok(holds);
-        }
-        Ok(at_start(None, &look(self.dir, None)?, self.wanted, StartsAs::Undecided)?.holds)
+    async fn holds(&self) -> Result<Holds, AofError> {
+        let wanted = self.wanted;
+        self.beside(move |dir| {
+            if let Some(holds) = record::load(dir)? {
+                return Ok(holds);
+            }
+            Ok(at_start(None, &look(dir, None)?, wanted, StartsAs::Undecided)?.holds)
+        })
+        .await
+    }
+
+    async fn disk(&self, server: Option<ServerVersion>) -> Result<Disk, AofError> {
+        self.beside(move |dir| look(dir, server)).await
+    }
+
+    async fn beside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Path) -> Result<T, AofError> + Send + 'static,
+    ) -> Result<T, AofError> {
+        let dir = self.dir.to_owned();
+        off_thread(move || work(&dir)).await
     }
 }
 

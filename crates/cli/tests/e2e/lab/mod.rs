@@ -1,6 +1,7 @@
 //! A place for one test: its own state folder, its own processes, and nothing of either afterwards.
 
 mod members;
+mod preload;
 mod processes;
 mod sight;
 mod slots;
@@ -13,6 +14,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
+    time::Duration,
 };
 
 use serde_json::Value;
@@ -34,8 +36,8 @@ pub(crate) struct Lab {
     // Fields are dropped in this order: the processes first, that they write nothing behind us.
     marked: Marked,
     dir: TempDir,
-    /// Each member speaks from its own address.
-    apart: bool,
+    /// Loaded into every process.
+    preload: Option<PathBuf>,
     // Given free after the processes are gone.
     _slot: Option<Slot>,
 }
@@ -51,7 +53,7 @@ pub(crate) struct Said {
 impl Lab {
     /// For tests that start no server.
     pub(crate) fn light() -> Self {
-        Self { marked: Marked::new(), dir: tempfile::tempdir().unwrap(), apart: false, _slot: None }
+        Self { marked: Marked::new(), dir: tempfile::tempdir().unwrap(), preload: None, _slot: None }
     }
 
     /// For tests that start servers: waits for a place among them.
@@ -66,7 +68,12 @@ impl Lab {
 
     /// Heavy, with members that a [`Wall`] can keep from each other.
     pub(crate) fn apart() -> Self {
-        Self { apart: true, ..Self::heavy() }
+        Self { preload: Some(preload::own_address()), ..Self::heavy() }
+    }
+
+    /// Heavy, with disks that can be [slowed down](Self::slow_disk).
+    pub(crate) fn slow_disks() -> Self {
+        Self { preload: Some(preload::slow_disk()), ..Self::heavy() }
     }
 
     /// The folder.
@@ -99,6 +106,17 @@ impl Lab {
         self.state().join("redis").join(name).join("nodes").join(node).join("data")
     }
 
+    /// From now on every write that this node forces to disk takes so long, or until this is called with 0.
+    pub(crate) fn slow_disk(&self, name: &str, node: &str, delay: Duration) {
+        let path = self.data(name, node).join("slow-disk");
+        if delay.is_zero() {
+            return fs::remove_file(path).unwrap();
+        }
+        let new = path.with_extension("new");
+        fs::write(&new, delay.as_millis().to_string()).unwrap();
+        fs::rename(&new, path).unwrap();
+    }
+
     /// Writes a file into the folder and gives its path.
     pub(crate) fn file(&self, name: &str, text: &str) -> PathBuf {
         let path = self.dir().join(name);
@@ -115,8 +133,8 @@ impl Lab {
             .env("REDOUBT_STATE_DIR", self.state())
             .env("NO_COLOR", "1")
             .env_remove("REDOUBT_LOG");
-        if self.apart {
-            command.env("LD_PRELOAD", wall::own_address());
+        if let Some(library) = &self.preload {
+            command.env("LD_PRELOAD", library);
         }
         self.marked.mark(&mut command);
         command

@@ -1,14 +1,9 @@
 //! A wall between members: packets from one side to the other are dropped, both ways, as by a cable that is cut.
 
 use std::{
-    env, fs,
     io::Write as _,
-    path::PathBuf,
     process::{Child, Command, Stdio},
-    sync::{
-        OnceLock,
-        atomic::{AtomicU32, Ordering},
-    },
+    sync::atomic::{AtomicU32, Ordering},
 };
 
 use super::wait_for;
@@ -74,24 +69,4 @@ impl Drop for Wall {
         wait_for("the wall is gone", 20, || self.rules().is_none());
         assert!(dropped.is_some(), "nobody ran into the wall: it cut nothing");
     }
-}
-
-/// The library that has each member speak from its own address; see `own_address.c`.
-pub(crate) fn own_address() -> PathBuf {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    let build = || {
-        let library = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("own_address.so");
-        let new = library.with_extension(format!("{}", std::process::id()));
-        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/lab/own_address.c");
-        let compiler = env::var_os("CC").unwrap_or_else(|| "cc".into());
-        let built = Command::new(&compiler)
-            .args(["-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o"])
-            .args([new.as_os_str(), source.as_ref()])
-            .arg("-ldl")
-            .status();
-        assert!(built.unwrap().success(), "{} does not build {source}", compiler.display());
-        fs::rename(&new, &library).unwrap();
-        library
-    };
-    BUILT.get_or_init(build).clone()
 }

@@ -36,6 +36,8 @@ enum Blow {
     Stalls,
     /// The server that the step is for dies.
     KillsItsServer,
+    /// The old master's server stands still for this long, milliseconds.
+    FreezesMaster(u64),
 }
 
 /// When: before the first call of this kind is sent, or after its answer is there.
@@ -52,7 +54,7 @@ struct Striker {
     blow: Blow,
     call: Mutex<Option<String>>,
     struck: Mutex<bool>,
-    /// Processes of the nodes that may be killed.
+    /// Processes of the nodes.
     nodes: Vec<(usize, Pid)>,
 }
 
@@ -73,6 +75,7 @@ impl<S: Subscriber> Layer<S> for Striker {
                 Blow::Dies => panic_any("the candidate dies here"),
                 Blow::Stalls => stall(Duration::from_secs(2)),
                 Blow::KillsItsServer => self.kill_its_server(&text.0),
+                Blow::FreezesMaster(time) => freeze(self.process(0), Duration::from_millis(time)),
             }
         }
     }
@@ -82,8 +85,12 @@ impl Striker {
     fn kill_its_server(&self, text: &str) {
         let (_, rest) = text.split_once("place: Node(").expect("the step is for a node");
         let node: usize = rest.split(')').next().unwrap().parse().unwrap();
-        let (_, pid) = self.nodes.iter().find(|(other, _)| *other == node).expect("a replica");
-        kill_process(*pid, Signal::KILL).unwrap();
+        assert_ne!(node, 0, "a replica");
+        kill_process(self.process(node), Signal::KILL).unwrap();
+    }
+
+    fn process(&self, node: usize) -> Pid {
+        self.nodes.iter().find(|(other, _)| *other == node).expect("a node").1
     }
 
     fn is_due(&self, text: &str) -> bool {
@@ -113,9 +120,18 @@ fn stall(time: Duration) {
     }
 }
 
+/// The process stands still; nobody waits for it.
+fn freeze(process: Pid, time: Duration) {
+    kill_process(process, Signal::STOP).unwrap();
+    thread::spawn(move || {
+        stall(time);
+        kill_process(process, Signal::CONT).unwrap();
+    });
+}
+
 /// Runs a candidate in a thread of its own, and strikes it.
 fn strike(lab: &Lab, request: Request, when: When, blow: Blow) -> thread::JoinHandle<()> {
-    let (context, nodes) = (lab.context(0), [1, 2].map(|node| (node, lab.nodes[node].pid())).to_vec());
+    let (context, nodes) = (lab.context(0), [0, 1, 2].map(|node| (node, lab.nodes[node].pid())).to_vec());
     let struck = Striker { when, blow, call: Mutex::default(), struck: Mutex::new(false), nodes };
     let subscriber = Arc::new(registry().with(struck));
     thread::spawn(move || {
@@ -235,6 +251,18 @@ async fn a_candidate_that_stalls_at_any_step_of_a_crash_does_no_harm() {
 async fn a_candidate_that_stalls_at_any_step_of_a_hand_over_does_no_harm() {
     for when in SWITCHOVER {
         assert_eq!(switchover(when, Blow::Stalls).await.lost, 0, "{when:?}");
+    }
+}
+
+/// What the frozen server had read or had in its sockets it may still acknowledge when it wakes up: one write of each
+/// client at most. Its agent would end it after `hangLimit`, 3 s.
+#[tokio::test]
+async fn a_master_that_stands_still_at_its_demotion_acknowledges_no_more_than_what_lay_in_its_sockets() {
+    for when in [When::Before("Promote"), When::After("Promote"), When::Before("Follow")] {
+        for time in [500, 1500, 2800] {
+            let outcome = switchover(when, Blow::FreezesMaster(time)).await;
+            assert!(outcome.lost <= 4, "{when:?} {time} ms: {} lost", outcome.lost);
+        }
     }
 }
 

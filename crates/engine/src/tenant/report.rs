@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use redoubt_api::{Condition, ConditionType, Event, RedisStatus};
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::Tenant;
 use crate::{
@@ -64,12 +64,28 @@ impl<P: Platform, D: Dial> Tenant<P, D> {
             self.events.clear();
             return Ok(());
         }
-        let news = status.events.iter().filter(|event| !before.events.contains(event)).cloned().collect();
+        let news: Vec<Event> =
+            status.events.iter().filter(|event| !before.events.contains(event)).cloned().collect();
+        self.log(&news);
         let publication = Publication { status, events: news };
         self.gate.publish(&self.key, &publication).await?;
         self.published = Some(publication.status);
         self.events.clear();
         Ok(())
+    }
+
+    /// What the members did by themselves, beside what the engine does.
+    fn log(&self, news: &[Event]) {
+        let redis = &self.key.name;
+        for Event { source, reason, message, warning, .. } in
+            news.iter().filter(|event| event.source != *redis)
+        {
+            if *warning {
+                warn!(%redis, node = %source, %reason, "{message}");
+            } else {
+                info!(%redis, node = %source, %reason, "{message}");
+            }
+        }
     }
 
     fn before(&self) -> RedisStatus {

@@ -1,13 +1,13 @@
 //! A planned change of master: nothing lost, no full copy, and a clear no when it cannot be.
 
-use std::thread;
+use std::{fs, thread};
 
 use rustix::process::{Signal, kill_process};
 use serde_json::Value;
 
 use crate::{
     bad_input::redis,
-    lab::{Lab, Said, kill},
+    lab::{Lab, Said, kill, wait_for},
 };
 
 fn cart() -> Lab {
@@ -99,6 +99,49 @@ fn of_two_switchovers_at_once_one_is_carried_out_and_the_other_answered() {
         assert!(refused.code == 1 || refused.code == 2, "{refused:#?}");
         assert!(refused.err.contains("error: ") && refused.err.contains("hint: "), "{refused:#?}");
     }
+}
+
+/// Whoever looks into what happened finds it by one id: where it was asked for, at the agent that led it, in the status,
+/// its events and the logs.
+#[test]
+fn one_id_follows_a_failover_through_everything_that_tells_of_it() {
+    let lab = cart();
+    let switched = lab.run(["switchover", "cart", "-o", "json"]).ok().json();
+    let asked = switched["id"].as_str().unwrap().to_owned();
+    is_told_everywhere(&lab, "switchover", |told| told["id"] == asked.as_str());
+    lab.whole("cart");
+    kill(lab.server("cart", &lab.master("cart")));
+    is_told_everywhere(&lab, "crash", |told| told["id"] != asked.as_str());
+}
+
+#[track_caller]
+fn is_told_everywhere(lab: &Lab, cause: &str, is_it: impl Fn(&Value) -> bool) {
+    let status = lab.until("cart", &format!("the status tells of the {cause}"), |status| {
+        let told = &status["lastFailover"];
+        let message = format!("failover {}", told["id"].as_str().unwrap_or("none"));
+        let mut events = status["events"].as_array().unwrap().iter();
+        told["cause"] == cause
+            && is_it(told)
+            && events.any(|event| event["message"].as_str().unwrap().contains(&message))
+    });
+    let told = &status["lastFailover"];
+    let id = told["id"].as_str().unwrap();
+    assert!(told["votes"].as_array().unwrap().len() >= 2, "{told:#}");
+    assert!(
+        told["epoch"].is_u64() && told["bytesBehind"].is_u64() && told["durationMs"].is_u64(),
+        "{told:#}"
+    );
+    let steps: Vec<&str> =
+        told["steps"].as_array().unwrap().iter().map(|step| step["step"].as_str().unwrap()).collect();
+    for step in ["vote", "promote", "announce"] {
+        assert!(steps.contains(&step), "{told:#}");
+    }
+    // The agent that led it logs it, and so does the engine.
+    let leader = told["oldMaster"].as_str().unwrap();
+    wait_for(&format!("the log of {leader} tells of {id}"), 30, || lab.log("cart", leader).contains(id));
+    wait_for(&format!("the engine's log tells of {id}"), 30, || {
+        fs::read_to_string(lab.state().join("engine.log")).unwrap().contains(id)
+    });
 }
 
 /// Full copies that any server served, once every agent has been heard.

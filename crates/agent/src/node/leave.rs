@@ -21,10 +21,15 @@ const RESERVE: Duration = Duration::from_secs(1);
 const LAST_STEPS: Duration = Duration::from_millis(100);
 
 impl Node {
-    /// Hands over if this is the master, then stops the server.
-    pub(super) async fn leave(&mut self, server: &mut Server, watchman: &mut Watchman, hand_over: bool) {
+    /// Hands over if this is the master, then stops the server, all within the grace.
+    pub(super) async fn leave(
+        &mut self,
+        server: &mut Server,
+        watchman: &mut Watchman,
+        hand_over: bool,
+        grace: Duration,
+    ) {
         let began = tokio::time::Instant::now();
-        let grace = Duration::from_millis(self.agent.set.grace_period_ms).saturating_sub(RESERVE);
         self.set_phase(Phase::Stopping);
         self.look(server, watchman).await;
         if hand_over && watchman.leads() && self.could_hand_over() {
@@ -117,7 +122,12 @@ impl Node {
         server.stop(grace).await
     }
 
-    fn could_hand_over(&self) -> bool {
+    /// How long it may take to end.
+    pub(super) fn grace(&self) -> Duration {
+        Duration::from_millis(self.agent.set.grace_period_ms).saturating_sub(RESERVE)
+    }
+
+    pub(super) fn could_hand_over(&self) -> bool {
         self.agent.set.sentinel().is_some() && self.agent.set.nodes.len() > 1
     }
 

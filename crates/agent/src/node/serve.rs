@@ -27,6 +27,11 @@ const WORRIED: Duration = Duration::from_millis(100);
 /// At rest.
 const CALM: Duration = Duration::from_secs(1);
 
+/// kube-proxy carries changes of Services in at most once a second (`minSyncPeriod`), and the end of a pod is one by
+/// itself: a master that hands over in that second leaves the clients of its Service with nobody until it is over. It
+/// serves on for as long instead.
+const SERVICES_SETTLE: Duration = Duration::from_millis(1100);
+
 /// A master that is alive answers a replica within milliseconds; one that is elected is announced within some tens.
 const STRANDED_AFTER: Duration = Duration::from_millis(1500);
 
@@ -83,6 +88,8 @@ pub(super) struct Watchman {
     pub(super) disk_left_at: Option<Moment>,
     /// There may be new settings that are not carried in yet.
     pub(super) settings_due: bool,
+    /// When a master that was told to end hands over.
+    pub(super) leaves_at: Option<tokio::time::Instant>,
 }
 
 impl Watchman {
@@ -126,6 +133,7 @@ impl Node {
             disk_left_at: None,
             // The server before may have died while new settings were being carried into it.
             settings_due: true,
+            leaves_at: None,
         };
         let mut next = tokio::time::Instant::now();
         loop {
@@ -141,6 +149,11 @@ impl Node {
                         return After::Stopped;
                     }
                     next = next.min(tokio::time::Instant::now() + EAGER);
+                }
+                () = until(watchman.leaves_at) => {
+                    let left = self.grace().saturating_sub(self.services_settle());
+                    self.leave(server, &mut watchman, true, left).await;
+                    return After::Stopped;
                 }
                 () = tokio::time::sleep_until(next) => {
                     self.look(server, &mut watchman).await;
@@ -171,12 +184,17 @@ impl Node {
     async fn react(&mut self, server: &mut Server, watchman: &mut Watchman, event: Event) -> bool {
         match event {
             Event::Succeed => {}
+            Event::Terminate if watchman.leaves_at.is_none() && self.is_behind_a_service(watchman) => {
+                let wait = self.services_settle();
+                tracing::info!(?wait, "told to end: the Services take the end of this pod in first");
+                watchman.leaves_at = Some(tokio::time::Instant::now() + wait);
+            }
             Event::Terminate => {
-                self.leave(server, watchman, true).await;
+                self.leave(server, watchman, true, self.grace()).await;
                 return true;
             }
             Event::Command(Command::Stop { hand_over }) => {
-                self.leave(server, watchman, hand_over).await;
+                self.leave(server, watchman, hand_over, self.grace()).await;
                 return true;
             }
             Event::Command(Command::Switchover { to, cause, id, reply }) => {
@@ -193,6 +211,15 @@ impl Node {
             }
         }
         false
+    }
+
+    fn services_settle(&self) -> Duration {
+        SERVICES_SETTLE.min(self.grace() / 4)
+    }
+
+    /// Clients find this master by an address that is not its own.
+    fn is_behind_a_service(&self, watchman: &Watchman) -> bool {
+        self.agent.args.bind.is_some() && watchman.leads() && self.could_hand_over()
     }
 
     /// The server came back to follow a master that has gone since. What it holds must be compared first.
@@ -242,5 +269,12 @@ impl Node {
             let master = self.me.server.clone();
             self.change_master(self.request(cause, master, None)).await;
         }
+    }
+}
+
+async fn until(moment: Option<tokio::time::Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
     }
 }

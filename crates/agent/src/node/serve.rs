@@ -18,7 +18,7 @@ use super::{
     hang::HangWatch,
     look::Seen,
 };
-use crate::{http::Command, inbox::Event, server::Server};
+use crate::{farewell, http::Command, inbox::Event, server::Server};
 
 /// Until a node is ready its state is worth looking at often: somebody waits for it.
 const EAGER: Duration = Duration::from_millis(25);
@@ -26,11 +26,6 @@ const EAGER: Duration = Duration::from_millis(25);
 const WORRIED: Duration = Duration::from_millis(100);
 /// At rest.
 const CALM: Duration = Duration::from_secs(1);
-
-/// kube-proxy carries changes of Services in at most once a second (`minSyncPeriod`), and the end of a pod is one by
-/// itself: a master that hands over in that second leaves the clients of its Service with nobody until it is over. It
-/// serves on for as long instead.
-const SERVICES_SETTLE: Duration = Duration::from_millis(1100);
 
 /// A master that is alive answers a replica within milliseconds; one that is elected is announced within some tens.
 const STRANDED_AFTER: Duration = Duration::from_millis(1500);
@@ -88,7 +83,7 @@ pub(super) struct Watchman {
     pub(super) disk_left_at: Option<Moment>,
     /// There may be new settings that are not carried in yet.
     pub(super) settings_due: bool,
-    /// When a master that was told to end hands over.
+    /// When this node, which was told to end, goes about it.
     pub(super) leaves_at: Option<tokio::time::Instant>,
 }
 
@@ -150,9 +145,8 @@ impl Node {
                     }
                     next = next.min(tokio::time::Instant::now() + EAGER);
                 }
-                () = until(watchman.leaves_at) => {
-                    let left = self.grace().saturating_sub(self.services_settle());
-                    self.leave(server, &mut watchman, true, left).await;
+                () = farewell::due(watchman.leaves_at) => {
+                    self.leave(server, &mut watchman, true, farewell::left(self.grace())).await;
                     return After::Stopped;
                 }
                 () = tokio::time::sleep_until(next) => {
@@ -184,10 +178,9 @@ impl Node {
     async fn react(&mut self, server: &mut Server, watchman: &mut Watchman, event: Event) -> bool {
         match event {
             Event::Succeed => {}
-            Event::Terminate if watchman.leaves_at.is_none() && self.is_behind_a_service(watchman) => {
-                let wait = self.services_settle();
-                tracing::info!(?wait, "told to end: the Services take the end of this pod in first");
-                watchman.leaves_at = Some(tokio::time::Instant::now() + wait);
+            Event::Terminate if watchman.leaves_at.is_none() && self.is_behind_a_service() => {
+                tracing::info!("told to end: serves on until the Services have taken that in");
+                watchman.leaves_at = Some(farewell::of_node(self.grace()));
             }
             Event::Terminate => {
                 self.leave(server, watchman, true, self.grace()).await;
@@ -213,13 +206,9 @@ impl Node {
         false
     }
 
-    fn services_settle(&self) -> Duration {
-        SERVICES_SETTLE.min(self.grace() / 4)
-    }
-
-    /// Clients find this master by an address that is not its own.
-    fn is_behind_a_service(&self, watchman: &Watchman) -> bool {
-        self.agent.args.bind.is_some() && watchman.leads() && self.could_hand_over()
+    /// Clients find this node by an address that is not its own, and others in its place.
+    fn is_behind_a_service(&self) -> bool {
+        self.agent.args.bind.is_some() && self.could_hand_over()
     }
 
     /// The server came back to follow a master that has gone since. What it holds must be compared first.
@@ -269,12 +258,5 @@ impl Node {
             let master = self.me.server.clone();
             self.change_master(self.request(cause, master, None)).await;
         }
-    }
-}
-
-async fn until(moment: Option<tokio::time::Instant>) {
-    match moment {
-        Some(moment) => tokio::time::sleep_until(moment).await,
-        None => std::future::pending().await,
     }
 }

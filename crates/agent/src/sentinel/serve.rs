@@ -6,7 +6,7 @@ use redoubt_wire::{config::SentinelConfig, requests::Refusal, state::Phase};
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{Sentinel, look::Look};
-use crate::{http::Command, inbox::Event, server::Server};
+use crate::{farewell, http::Command, inbox::Event, server::Server};
 
 /// Until everybody is known, somebody waits for it.
 const EAGER: Duration = Duration::from_millis(50);
@@ -37,16 +37,22 @@ impl Sentinel {
         let mut next = Instant::now();
         let mut heard = Instant::now();
         let mut pause = EAGER;
+        let mut leaves_at: Option<Instant> = None;
         let after = loop {
             tokio::select! {
                 exit = server.ended() => break After::Ended(format!("the Sentinel ended: {exit}")),
                 event = self.agent.inbox.next() => {
+                    if matches!(event, Event::Terminate) && leaves_at.is_none() && self.agent.args.bind.is_some() {
+                        leaves_at = Some(farewell::of_sentinel(Duration::from_millis(self.agent.set.grace_period_ms)));
+                        continue;
+                    }
                     if let Some(after) = self.react(server, event).await {
                         break after;
                     }
                     next = Instant::now();
                     pause = EAGER;
                 }
+                () = farewell::due(leaves_at) => break self.leave(server).await,
                 () = tokio::time::sleep_until(next) => {
                     let look = self.look(server).await;
                     match look {
@@ -80,11 +86,7 @@ impl Sentinel {
 
     async fn react(&mut self, server: &mut Server, event: Event) -> Option<After> {
         match event {
-            Event::Terminate | Event::Command(Command::Stop { .. }) => {
-                self.set_phase(Phase::Stopping);
-                server.child().stop(STOP_WITHIN).await;
-                Some(After::Stopped)
-            }
+            Event::Terminate | Event::Command(Command::Stop { .. }) => Some(self.leave(server).await),
             Event::Command(Command::Prune { reply }) => Some(self.prune(server, reply).await),
             Event::Command(command) => {
                 command.refuse(&format!("{} is a Sentinel", self.me.name), "ask the agent of a data node");
@@ -94,6 +96,12 @@ impl Sentinel {
             // A Sentinel has no clients to lose: its agent is simply started again. What it says is looked at each time.
             Event::Succeed | Event::Sentinels => None,
         }
+    }
+
+    async fn leave(&self, server: &mut Server) -> After {
+        self.set_phase(Phase::Stopping);
+        server.child().stop(STOP_WITHIN).await;
+        After::Stopped
     }
 
     /// Stopped, its file made anew without those that left, and started again: by [`After::Again`].

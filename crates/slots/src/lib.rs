@@ -26,4 +26,4 @@ pub use look::{look, strays};
 pub use members::{add, call, remove, spread};
 pub use mover::{Event, Method, Mover, Options, Stop, Summary};
 pub use repair::{Repair, Repairs, planned, repair};
-pub use settle::look_settled;
+pub use settle::{is_unfinished, look_settled};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use redoubt_redis::Endpoint;
+use redoubt_redis::{Endpoint, cluster::SlotSet};
 use tokio::time::{Instant, sleep};
 
 use crate::{
@@ -53,12 +53,34 @@ pub async fn look_settled(access: &Access, entry: &Endpoint) -> Result<Cluster, 
     }
 }
 
-/// The bus may mend some of it without us. That a node calls the cluster down has a reason while slots are nobody's.
+/// The bus may mend some of it without us. That a node calls the cluster down has a reason while slots are nobody's; a
+/// node that takes a slot learns nothing of its owner from the bus.
 pub(crate) fn may_pass(findings: &[Finding]) -> bool {
     let is_uncovered = findings.iter().any(|finding| matches!(finding, Finding::Uncovered(_)));
+    let open = open(findings);
     findings.iter().any(|finding| match finding {
-        Finding::Disagreed(_) | Finding::Contested(_) | Finding::Forgotten { .. } => true,
+        Finding::Disagreed(slots) => !slots.without(&open).is_empty(),
+        Finding::Contested(_) | Finding::Forgotten { .. } => true,
         Finding::Down { .. } => !is_uncovered,
         _ => false,
     })
+}
+
+/// Nothing but open slots is wrong, and what nodes think of their owners: so a run that broke off leaves a cluster.
+#[must_use]
+pub fn is_unfinished(findings: &[Finding]) -> bool {
+    let open = open(findings);
+    findings.iter().all(|finding| match finding {
+        Finding::Open { .. } => true,
+        Finding::Disagreed(slots) => slots.without(&open).is_empty(),
+        _ => false,
+    })
+}
+
+fn open(findings: &[Finding]) -> SlotSet {
+    let slot = |finding: &Finding| match finding {
+        Finding::Open { slot, .. } => Some(*slot),
+        _ => None,
+    };
+    findings.iter().filter_map(slot).collect()
 }

@@ -2,9 +2,15 @@
 //!
 //! The order is that of the cluster specification: IMPORTING at the target before MIGRATING at the source, so that nobody
 //! is sent to a node that refuses; NODE at the target before the source, so that the slot always has an owner.
+//!
+//! A slot without keys is closed only if the source says in the same breath that it is its to give: the word of a master
+//! that a failover has made a replica is not that of the clients' master.
 
 use futures::future::join_all;
-use redoubt_redis::{Connection, Error, Value, cluster::NodeId};
+use redoubt_redis::{
+    Connection, Error, Mismatch, Value,
+    cluster::{ClusterNode, ClusterNodes, NodeId, OpenSlotKind},
+};
 
 use super::window::{Key, LISTED_KEYS, Work};
 
@@ -58,9 +64,11 @@ impl Ends {
         self.open(&work.open).await?;
         let mut done = Done::default();
         let mut lists = self.list_opened(&work.open).await?;
-        lists.extend(self.list(&work.list).await?);
+        let (listed, source) = self.list_and_look(&work).await?;
+        lists.extend(listed);
         for (slot, names) in work.open.into_iter().chain(work.list).zip(lists) {
             if names.is_empty() {
+                self.is_given(&source, slot)?;
                 done.closed.push(slot);
             } else {
                 done.listed.push((slot, names));
@@ -95,19 +103,42 @@ impl Ends {
     }
 
     async fn list(&mut self, slots: &[u16]) -> Result<Vec<Vec<Key>>, Fault> {
-        let count = LISTED_KEYS.to_string();
-        let words =
-            |slot: &u16| ["CLUSTER", "GETKEYSINSLOT", &slot.to_string(), &count].map(str::to_owned).to_vec();
-        let commands: Vec<Vec<String>> = slots.iter().map(words).collect();
-        let replies = pipeline(&mut self.source, slots.first(), &commands).await?;
-        let mut lists = Vec::with_capacity(slots.len());
-        for (slot, reply) in slots.iter().zip(replies) {
-            let keys = reply.map_err(|error| Fault::at(*slot, error))?;
-            let keys = keys.into_array().unwrap_or_default();
-            let key = |name: Value| Some(Key { name: name.as_bytes().ok()?.to_vec(), bytes: 0 });
-            lists.push(keys.into_iter().filter_map(key).collect());
+        let replies = pipeline(&mut self.source, slots.first(), &listing(slots)).await?;
+        slots.iter().zip(replies).map(|(slot, reply)| names(*slot, reply)).collect()
+    }
+
+    /// Lists the slots that were listed before, and has the source say afterwards what it is.
+    async fn list_and_look(&mut self, work: &Work) -> Result<(Vec<Vec<Key>>, ClusterNode), Fault> {
+        let mut commands = listing(&work.list);
+        commands.push(["CLUSTER", "NODES"].map(str::to_owned).to_vec());
+        let slot = work.list.first().or(work.open.first()).copied().unwrap_or_default();
+        let mut replies = pipeline(&mut self.source, Some(&slot), &commands).await?;
+        let said = replies.pop().transpose().map_err(|error| Fault::at(slot, error))?;
+        let said = said.unwrap_or(Value::Null);
+        let nodes = said.as_str().and_then(ClusterNodes::parse);
+        let nodes = nodes.map_err(|mismatch| Fault::at(slot, self.unexpected(mismatch)))?;
+        let lists = work.list.iter().zip(replies).map(|(slot, reply)| names(*slot, reply));
+        Ok((lists.collect::<Result<_, _>>()?, nodes.myself))
+    }
+
+    /// The source still gives this slot to the target, and sends clients there for what it does not have.
+    fn is_given(&self, source: &ClusterNode, slot: u16) -> Result<(), Fault> {
+        let gives = source.open.iter().any(|open| {
+            open.slot == slot && open.kind == OpenSlotKind::Migrating && open.peer == self.target_id
+        });
+        if source.is_master() && gives {
+            return Ok(());
         }
-        Ok(lists)
+        let found = match &source.master {
+            Some(master) => format!("a replica of {}: its slots were taken by a failover", master.short()),
+            None => "a master that does not give it, or not to the target".to_owned(),
+        };
+        let mismatch = Mismatch::new("the master that gives the slot to the target", found);
+        Err(Fault::at(slot, self.unexpected(mismatch)))
+    }
+
+    fn unexpected(&self, mismatch: Mismatch) -> Error {
+        Error::Unexpected { peer: self.source.peer().into(), command: "CLUSTER NODES".to_owned(), mismatch }
     }
 
     /// Fills in what the keys weigh. One that is gone meanwhile weighs nothing.
@@ -145,6 +176,21 @@ impl Ends {
         }
         Ok(())
     }
+}
+
+/// `CLUSTER GETKEYSINSLOT` for each slot.
+fn listing(slots: &[u16]) -> Vec<Vec<String>> {
+    let count = LISTED_KEYS.to_string();
+    let words =
+        |slot: &u16| ["CLUSTER", "GETKEYSINSLOT", &slot.to_string(), &count].map(str::to_owned).to_vec();
+    slots.iter().map(words).collect()
+}
+
+/// What it answered.
+fn names(slot: u16, reply: Result<Value, Error>) -> Result<Vec<Key>, Fault> {
+    let keys = reply.map_err(|error| Fault::at(slot, error))?.into_array().unwrap_or_default();
+    let key = |name: Value| Some(Key { name: name.as_bytes().ok()?.to_vec(), bytes: 0 });
+    Ok(keys.into_iter().filter_map(key).collect())
 }
 
 /// `CLUSTER SETSLOT slot …` for each slot.

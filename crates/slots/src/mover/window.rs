@@ -183,13 +183,14 @@ impl Window {
         }
     }
 
-    /// The batch has to be sent again.
+    /// The batch has to be sent again, before all others: it is the one that shows whether the target answers at all, and
+    /// until then the source stands still for each.
     pub(super) fn again(&mut self, batch: Batch) {
         let number = batch.slot;
         if let Some(slot) = self.slots.get_mut(&number) {
             slot.sending -= 1;
             slot.again.push(batch);
-            self.ready.push_back(number);
+            self.ready.push_front(number);
         }
     }
 }
@@ -236,6 +237,18 @@ mod tests {
     fn dense_slots_are_opened_a_few_at_a_time() {
         let mut window = Window::new((0..100).map(|slot| (slot, 100_000)));
         assert_eq!(window.work().unwrap().open.len(), 1);
+    }
+
+    #[test]
+    fn a_batch_that_failed_is_the_next_one() {
+        let mut window = Window::new((0..20).map(|slot| (slot, 1)));
+        for slot in window.work().unwrap().open {
+            window.listed(slot, vec![key(u64::from(slot), 10)]);
+        }
+        let first = window.next_batch(100, 100, |key| key.bytes).unwrap();
+        window.next_batch(100, 100, |key| key.bytes).unwrap();
+        window.again(first.clone());
+        assert_eq!(window.next_batch(100, 100, |key| key.bytes), Some(first));
     }
 
     proptest! {

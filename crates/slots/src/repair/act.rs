@@ -44,6 +44,7 @@ pub(super) async fn all(
                 }
             }
             Repair::Finish { slot, from, to } => {
+                name_owner(repairs, cluster, *slot, from, to).await?;
                 finishing.entry((from.clone(), to.clone())).or_default().insert(*slot);
             }
             Repair::Fetch { slot, from, to, .. } => fetch(repairs, cluster, *slot, from, to).await?,
@@ -87,6 +88,24 @@ async fn own(
     cluster_call(&mut owner, &["BUMPEPOCH"]).await
 }
 
+/// Tells a node who owns a slot, if it does not know. One that takes a slot does not hear of its owner's failover, and then
+/// neither sends nor accepts keys of it.
+async fn name_owner(
+    repairs: &Repairs<'_>,
+    cluster: &Cluster,
+    slot: u16,
+    owner: &NodeId,
+    to: &NodeId,
+) -> Result<(), SlotsError> {
+    let view = node(cluster, to)?.view.as_ref().ok();
+    let mut known = view.into_iter().flat_map(|view| view.nodes.all());
+    if known.any(|known| known.id == *owner && known.slots.contains(slot)) {
+        return Ok(());
+    }
+    let mut connection = connect(repairs, cluster, to).await?;
+    cluster_call(&mut connection, &["SETSLOT", &slot.to_string(), "NODE", owner.as_str()]).await
+}
+
 /// Keys that nobody is served from go to the owner of their slot. Where both have one, the owner's is in use: it stays,
 /// and so does the other, unless it shall replace it.
 async fn fetch(
@@ -98,6 +117,7 @@ async fn fetch(
 ) -> Result<(), SlotsError> {
     let (number, target) = (slot.to_string(), node(cluster, to)?);
     let mut holder = connect(repairs, cluster, from).await?;
+    name_owner(repairs, cluster, slot, to, from).await?;
     // MIGRATE of a slot that is another's works only while the slot is open.
     cluster_call(&mut holder, &["SETSLOT", &number, "IMPORTING", to.as_str()]).await?;
     loop {

@@ -132,16 +132,11 @@ fn ownership(cluster: &Cluster, keys: &Keys) -> Vec<Repair> {
 
 fn of_open(cluster: &Cluster, keys: &Keys, slot: u16) -> Option<Repair> {
     let owner = cluster.owner(slot).filter(|owner| owner.view.is_ok())?;
-    let target = marked(owner, slot, OpenSlotKind::Migrating).and_then(|id| cluster.node(id));
     let holder = holders(keys, slot, &owner.id).max_by_key(|(_, keys)| *keys);
-    if let Some(target) = target {
-        // What it holds is not known.
-        target.view.as_ref().ok()?;
-        // The owner sends clients there for what it does not have, and they write there: only forward is safe.
-        let takes = marked(target, slot, OpenSlotKind::Importing) == Some(&owner.id);
-        if takes || holder.is_some_and(|(id, _)| *id == target.id) {
-            return Some(Repair::Finish { slot, from: owner.id.clone(), to: target.id.clone() });
-        }
+    match way(cluster, owner, slot, holder.map(|(id, _)| id)) {
+        Way::On(to) => return Some(Repair::Finish { slot, from: owner.id.clone(), to }),
+        Way::Unknown => return None,
+        Way::Back => {}
     }
     if let Some((holder, keys)) = holder {
         return Some(Repair::Fetch { slot, from: holder.clone(), to: owner.id.clone(), keys });
@@ -149,6 +144,44 @@ fn of_open(cluster: &Cluster, keys: &Keys, slot: u16) -> Option<Repair> {
     let open = cluster.open().filter(|(node, open)| open.slot == slot && node.id != owner.id);
     let others = open.map(|(node, _)| node.id.clone()).collect();
     Some(Repair::Close { slot, owner: owner.id.clone(), others })
+}
+
+/// Where an open slot goes.
+enum Way {
+    /// All the way to this node.
+    On(NodeId),
+    /// It stays with its owner.
+    Back,
+    /// Nobody can say yet.
+    Unknown,
+}
+
+/// An owner that gives a slot sends clients away for what it does not have, and they write there: only forward is safe.
+///
+/// A failover of either end leaves more behind (Redis, and Valkey before 8, do not hand open slots on): keys at the
+/// target's heir, which does not take the slot; or at a target that takes it from a node which its heir has replaced. To
+/// go on from there has clients sent to those keys at once.
+fn way(cluster: &Cluster, owner: &Node, slot: u16, holder: Option<&NodeId>) -> Way {
+    let on = |to: Option<&NodeId>| to.map_or(Way::Back, |to| Way::On(to.clone()));
+    let gives_to = marked(owner, slot, OpenSlotKind::Migrating).and_then(|id| cluster.node(id));
+    if let Some(target) = gives_to {
+        let takes = marked(target, slot, OpenSlotKind::Importing) == Some(&owner.id);
+        if takes || holder == Some(&target.id) {
+            return Way::On(target.id.clone());
+        }
+        // What a silent target holds is not known, unless others have given it up and its heir has it.
+        if target.view.is_err() && !(target.is_failed && holder.is_some()) {
+            return Way::Unknown;
+        }
+        return on(holder);
+    }
+    let taker = holder.and_then(|id| cluster.node(id));
+    let from = taker.and_then(|node| marked(node, slot, OpenSlotKind::Importing));
+    let is_replaced = |from: &NodeId| match cluster.node(from) {
+        Some(node) => node.master.as_ref() == Some(&owner.id) || node.is_failed,
+        None => true,
+    };
+    on(holder.filter(|_| from.is_some_and(is_replaced)))
 }
 
 /// Whom a node has marked as the other end of a slot on its way.

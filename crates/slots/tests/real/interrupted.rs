@@ -1,10 +1,10 @@
 //! Movers that were killed: before and after each SETSLOT, and anywhere else.
 
-use redoubt_slots::Stop;
+use redoubt_slots::{Event, Stop};
 
 use crate::{
     harness::{Lab, by_migrate},
-    writers::{Writers, count, tag_of},
+    writers::{Writers, count, fill, filled, tag_of},
 };
 
 /// Where a mover was when it died, with some of the slot's keys moved or none.
@@ -70,6 +70,39 @@ async fn stop_at(lab: &Lab, slot: u16, point: Point, (source, target): (&str, &s
     if matches!(point, Point::OwnedByTarget) {
         lab.setslot(1, slot, &["NODE", target]).await;
     }
+}
+
+/// As after two failovers of the source: it owns the slot, and takes new keys of it that the mover has not seen.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slot_that_its_source_no_longer_gives_stays_with_it() {
+    let lab = Lab::start(3, 0).await;
+    fill(&lab, 2000, 10).await;
+    let (begun, mut has_begun) = tokio::sync::mpsc::channel(1);
+    let (taken_back, is_taken_back) = std::sync::mpsc::sync_channel(1);
+    let mut source = lab.connect(0).await;
+    tokio::spawn(async move {
+        has_begun.recv().await.unwrap();
+        let stable =
+            |slot: u16| ["CLUSTER", "SETSLOT", &slot.to_string(), "STABLE"].map(str::to_owned).to_vec();
+        let commands: Vec<Vec<String>> = (0..20).map(stable).collect();
+        assert!(source.pipeline(&commands).await.unwrap().iter().all(Result::is_ok));
+        taken_back.send(()).unwrap();
+    });
+    let is_taken_back = std::sync::Mutex::new(is_taken_back);
+    // The mover waits until this returns.
+    let report = |event: Event| {
+        if matches!(event, Event::Keys { .. }) && begun.try_send(()).is_ok() {
+            is_taken_back.lock().unwrap().recv().ok();
+        }
+    };
+    let (wanted, options) = (lab.plan(0, 1, 20).await, by_migrate());
+    let refused = lab.run_until(wanted, &options, Stop::never(), &report).await.unwrap_err().to_string();
+    assert!(refused.contains("the master that gives the slot"), "{refused}");
+    let source = lab.servers[0].endpoint.clone();
+    lab.repair().await.unwrap();
+    let cluster = lab.whole().await;
+    assert!((0..20).any(|slot| cluster.owner(slot).unwrap().endpoint == source));
+    filled(&lab, 2000, 10).await;
 }
 
 /// Clients delete and change keys all the time; what an abandoned MIGRATE left behind must not come back.

@@ -6,8 +6,8 @@ use std::{
 };
 
 use redoubt_slots::{
-    Access, Cluster, Finding, Guard, Mover, Node, Options, Repair, Repairs, SlotsError, Stop, add, check,
-    look_settled,
+    Access, Cluster, Guard, Mover, Node, Options, Repair, Repairs, SlotsError, Stop, add, check,
+    is_unfinished, look_settled,
     plan::{self, Move, Share},
     planned, remove, repair, spread,
 };
@@ -172,7 +172,7 @@ async fn ready(
     if findings.is_empty() {
         return Ok((access, cluster));
     }
-    if consent.dry_run || !findings.iter().all(|finding| matches!(finding, Finding::Open { .. })) {
+    if consent.dry_run || !is_unfinished(&findings) {
         return Err(SlotsError::Unhealthy(findings).into());
     }
     let cluster = mend(&access, seed, options, false).await?;

@@ -5,7 +5,11 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
 use redoubt_redis::Connection;
 
-use crate::{access::Access, cluster::Cluster, error::SlotsError};
+use crate::{
+    access::Access,
+    cluster::{Cluster, Node},
+    error::SlotsError,
+};
 
 /// What the name of a mover's connections begins with.
 const NAME: &str = "redoubt-slots-";
@@ -28,13 +32,25 @@ impl Guard {
             connections.push((node, connection));
         }
         for (node, connection) in &mut connections {
-            let list =
-                connection.call_as(&["CLIENT", "LIST"], |reply| Ok(reply.as_str()?.to_owned())).await?;
-            if let Some(who) = list.lines().find_map(|line| stranger(line, &name)) {
-                return Err(SlotsError::Busy { who, node: node.endpoint.clone() });
-            }
+            seek(node, connection, &name).await?;
         }
         Ok(Self { _connections: connections.into_iter().map(|(_, connection)| connection).collect() })
+    }
+
+    /// Says whether somebody moves slots now, without keeping others from it.
+    pub async fn seek(access: &Access, cluster: &Cluster) -> Result<(), SlotsError> {
+        for node in cluster.masters() {
+            seek(node, &mut access.connect(&node.endpoint).await?, "").await?;
+        }
+        Ok(())
+    }
+}
+
+async fn seek(node: &Node, connection: &mut Connection, own: &str) -> Result<(), SlotsError> {
+    let list = connection.call_as(&["CLIENT", "LIST"], |reply| Ok(reply.as_str()?.to_owned())).await?;
+    match list.lines().find_map(|line| stranger(line, own)) {
+        Some(who) => Err(SlotsError::Busy { who, node: node.endpoint.clone() }),
+        None => Ok(()),
     }
 }
 

@@ -41,6 +41,13 @@ pub async fn remove(access: &Access, cluster: &Cluster, node: &Node) -> Result<(
             node.endpoint
         )));
     }
+    let on_their_way = cluster.open().filter(|(at, open)| at.id == node.id || open.peer == node.id).count();
+    if on_their_way > 0 {
+        return Err(SlotsError::Refused(format!(
+            "slots are on their way to or from {}, and may have keys there; `redoubt cluster fix` finishes them",
+            node.endpoint
+        )));
+    }
     let rest: Vec<&Node> = cluster.nodes.iter().filter(|other| other.id != node.id).collect();
     if let Some(silent) = rest.iter().find(|other| other.view.is_err()) {
         return Err(SlotsError::Refused(format!(

@@ -8,6 +8,7 @@ use std::{
 };
 
 use redis::Connection;
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::lab::{Lab, Said, wait_for};
 
@@ -222,6 +223,64 @@ fn what_makes_no_sense_is_refused_and_nothing_moves() {
     at(&lab, &plain, &["check"]).failed(2, &["no node of a cluster", "cluster-enabled"]);
     let nobody = format!("{}:6379", free_host());
     run(&lab, &["check", "--addr", &nobody]).failed(1, &[&nobody, "hint: "]);
+}
+
+/// The second one comes while the first one works, and the first one is asked to end.
+#[test]
+fn of_two_reshards_the_second_moves_nothing_and_the_first_leaves_nothing_open() {
+    let lab = Lab::heavy();
+    let servers = cluster(&lab, 3);
+    fill(&servers);
+    let before = slots(&lab, &servers);
+    let [a, b, c] = [0, 1, 2].map(|index| servers[index].address.as_str());
+    // About six keys a second, of 150.
+    let first =
+        ["cluster", "reshard", "--addr", a, "--from", a, "--to", b, "--slots", "5000", "--rate", "500"];
+    let first = lab
+        .command(first)
+        .args(["--migrate", "--yes"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    wait_for("slots that are open", 60, || servers[0].call(&["CLUSTER", "NODES"]).unwrap().contains("->-"));
+    for second in [
+        vec!["reshard", "--from", c, "--to", b, "--slots", "100", "--yes"],
+        vec!["rebalance", "--weight", &format!("{c}=2"), "--yes"],
+        vec!["fix", "--yes"],
+    ] {
+        let refused = at(&lab, &servers[2], &second);
+        let refused = refused.failed(1, &["somebody else moves slots", "nothing was changed"]);
+        assert!(!refused.err.contains("goes"), "it tells of what it does not do: {}", refused.err);
+    }
+    kill_process(Pid::from_child(&first), Signal::INT).unwrap();
+    let stopped = Said::from(first.wait_with_output().unwrap());
+    stopped.failed(130, &["finishing what is open", "no slot is open"]);
+    at(&lab, &servers[0], &["check"]).ok();
+    filled(&servers);
+    let after = slots(&lab, &servers);
+    let moved = before[0] - after[0];
+    assert!((1..5000).contains(&moved), "{moved}");
+    assert_eq!(after[1..], [before[1] + moved, before[2]]);
+}
+
+/// It would evict what it has, or refuse half of a slot.
+#[test]
+fn a_target_without_room_is_refused_before_anything_moves() {
+    let lab = Lab::heavy();
+    let servers = cluster(&lab, 3);
+    fill(&servers);
+    let before = slots(&lab, &servers);
+    let info = servers[1].call(&["INFO", "memory"]).unwrap();
+    let used: u64 = info.lines().find_map(|line| line.strip_prefix("used_memory:")).unwrap().parse().unwrap();
+    servers[1].call(&["CONFIG", "SET", "maxmemory", &used.to_string()]).unwrap();
+    let (from, to) = (&servers[0].address, &servers[1].address);
+    let reshard = ["reshard", "--from", from, "--to", to, "--slots", "5000", "--yes"];
+    at(&lab, &servers[0], &reshard)
+        .failed(1, &[&format!("{to} has no room"), "maxmemory", "nothing was changed"]);
+    assert_eq!(slots(&lab, &servers), before);
+    at(&lab, &servers[0], &["check"]).ok();
+    filled(&servers);
 }
 
 #[test]

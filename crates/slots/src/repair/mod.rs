@@ -63,11 +63,11 @@ pub async fn repair(repairs: &Repairs<'_>) -> Result<Cluster, SlotsError> {
         if next.is_empty() || next == last {
             return Ok(cluster);
         }
+        let guard = Guard::take(repairs.access, &cluster).await?;
         for one in &next {
             (repairs.tell)(one);
         }
         until_served(repairs, &next).await?;
-        let guard = Guard::take(repairs.access, &cluster).await?;
         act::all(repairs, &cluster, &guard, &next).await?;
         last = next;
     }

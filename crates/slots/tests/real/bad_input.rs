@@ -1,6 +1,6 @@
 //! What is refused, with nothing moved.
 
-use redoubt_slots::{Guard, Options, SlotsError, add, create, look, plan};
+use redoubt_slots::{Guard, Options, SlotsError, add, create, look, plan, remove};
 
 use crate::{
     harness::{Lab, Server, access},
@@ -101,4 +101,21 @@ async fn nodes_that_have_something_are_no_new_nodes() {
     other.at(0, &["CONFIG", "SET", "cluster-require-full-coverage", "no"]).await;
     let refused = add(&lab.access, &lab.look().await, other.entry(), None).await.unwrap_err();
     assert!(refused.to_string().contains("owns the slots 866"), "{refused}");
+}
+
+/// It owns none of them yet, and has keys of theirs already.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_takes_slots_is_not_taken_out() {
+    let lab = Lab::start(3, 0).await;
+    let fresh = Server::start(&[]);
+    add(&lab.access, &lab.look().await, &fresh.endpoint, None).await.unwrap();
+    let id = lab.look().await.find(&fresh.endpoint.to_string()).unwrap().id.to_string();
+    lab.setslot(0, 7, &["MIGRATING", &id]).await;
+    let cluster = lab.look().await;
+    let node = cluster.find(&fresh.endpoint.to_string()).unwrap();
+    let refused = remove(&lab.access, &cluster, node).await.unwrap_err();
+    assert!(refused.to_string().contains("on their way"), "{refused}");
+    lab.setslot(0, 7, &["STABLE"]).await;
+    remove(&lab.access, &lab.look().await, node).await.unwrap();
+    assert_eq!(lab.look().await.nodes.len(), 3);
 }

@@ -15,7 +15,7 @@ use serde_json::{Value as Json, json};
 
 use super::{
     fault,
-    login::{access, enter},
+    login::{access, enter, enter_alone},
     progress::{Bar, stop_when_asked},
 };
 use crate::{
@@ -111,7 +111,7 @@ fn weights(cluster: &Cluster, given: &[String]) -> Result<BTreeMap<String, f64>,
 }
 
 pub(super) async fn fix(args: &FixArgs) -> Result<(), Failure> {
-    let (access, cluster) = enter(&args.seed).await?;
+    let (access, cluster) = entered(&args.seed, args.consent).await?;
     let plan = planned(&access, &cluster).await?;
     let mut table = Table::new(&["REPAIR"]);
     for one in &plan {
@@ -154,7 +154,7 @@ pub(super) async fn add_node(args: &AddArgs) -> Result<(), Failure> {
 }
 
 pub(super) async fn del_node(args: &DelArgs) -> Result<(), Failure> {
-    let (access, cluster) = enter(&args.seed).await?;
+    let (access, cluster) = enter_alone(&args.seed).await?;
     let node = named(&cluster, &args.node)?;
     remove(&access, &cluster, node).await?;
     say::talk(format_args!("{} has left the cluster", node.endpoint));
@@ -167,7 +167,7 @@ async fn ready(
     options: &Options,
     consent: ConsentArgs,
 ) -> Result<(Access, Cluster), Failure> {
-    let (access, cluster) = enter(seed).await?;
+    let (access, cluster) = entered(seed, consent).await?;
     let findings = check(&cluster);
     if findings.is_empty() {
         return Ok((access, cluster));
@@ -180,6 +180,11 @@ async fn ready(
         left if left.is_empty() => Ok((access, cluster)),
         left => Err(SlotsError::Unhealthy(left).into()),
     }
+}
+
+/// Who only wants to see the plan disturbs nobody.
+async fn entered(seed: &SeedArgs, consent: ConsentArgs) -> Result<(Access, Cluster), Failure> {
+    if consent.dry_run { enter(seed).await } else { enter_alone(seed).await }
 }
 
 async fn carry_out(
@@ -199,6 +204,7 @@ async fn carry_out(
         return Ok(());
     }
     let guard = Guard::take(access, cluster).await?;
+    let cluster = &unchanged(access, cluster, &moves).await?;
     let bar = Bar::start();
     let report = |event| bar.told(event);
     let begun = tokio::time::Instant::now();
@@ -220,6 +226,22 @@ async fn carry_out(
     // What follows this command finds a cluster that agrees.
     look_settled(access, &cluster.nodes[0].endpoint).await?;
     Ok(())
+}
+
+/// The cluster as it is now that nobody else moves slots. While the plan was read, somebody else may have.
+async fn unchanged(access: &Access, planned: &Cluster, moves: &[Move]) -> Result<Cluster, Failure> {
+    let cluster = look_settled(access, &planned.nodes[0].endpoint).await?;
+    let findings = check(&cluster);
+    if !findings.is_empty() {
+        return Err(SlotsError::Unhealthy(findings).into());
+    }
+    let owns =
+        |one: &Move| cluster.node(&one.from).is_some_and(|node| one.slots.without(&node.slots).is_empty());
+    let leads = |one: &Move| cluster.node(&one.to).is_some_and(|node| node.is_master);
+    if moves.iter().all(|one| owns(one) && leads(one)) {
+        return Ok(cluster);
+    }
+    Err(fault("the cluster has changed since this plan was made; run this again for a new one"))
 }
 
 fn shown(cluster: &Cluster, moves: &[Move], count: usize) -> (Table, Json) {

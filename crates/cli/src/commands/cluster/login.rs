@@ -7,7 +7,7 @@ use std::{
 };
 
 use redoubt_redis::{Connector, Credentials, Endpoint};
-use redoubt_slots::{Access, Cluster, SlotsError, look_settled};
+use redoubt_slots::{Access, Cluster, Guard, SlotsError, look, look_settled};
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use rustls::{
     ClientConfig, RootCertStore,
@@ -26,14 +26,29 @@ const PASSWORD: &str = "REDOUBT_CLUSTER_PASSWORD";
 /// One call; the longest lists thousands of keys on a busy server.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// The cluster at the given address; the password is asked for on a terminal if the server wants one.
+/// The cluster at the given address.
 pub(super) async fn enter(seed: &SeedArgs) -> Result<(Access, Cluster), Failure> {
+    let (access, _) = reach(seed).await?;
+    let cluster = look_settled(&access, &seed.addr).await?;
+    Ok((access, cluster))
+}
+
+/// The same, unless somebody moves slots there: then its nodes do not agree, and are not waited for.
+pub(super) async fn enter_alone(seed: &SeedArgs) -> Result<(Access, Cluster), Failure> {
+    let (access, cluster) = reach(seed).await?;
+    Guard::seek(&access, &cluster).await?;
+    let cluster = look_settled(&access, &seed.addr).await?;
+    Ok((access, cluster))
+}
+
+/// The password is asked for on a terminal if the server wants one.
+async fn reach(seed: &SeedArgs) -> Result<(Access, Cluster), Failure> {
     let first = access(&seed.login, None)?;
-    match look_settled(&first, &seed.addr).await {
+    match look(&first, &seed.addr).await {
         Ok(cluster) => Ok((first, cluster)),
         Err(SlotsError::NoPassword { .. }) if io::stdin().is_terminal() && io::stderr().is_terminal() => {
             let second = access(&seed.login, Some(ask(&seed.addr)?))?;
-            let cluster = look_settled(&second, &seed.addr).await?;
+            let cluster = look(&second, &seed.addr).await?;
             Ok((second, cluster))
         }
         Err(error) => Err(error.into()),

@@ -10,6 +10,9 @@ pub enum SlotsError {
     /// A call failed.
     #[error(transparent)]
     Redis(#[from] Error),
+    /// The given address does not let us in.
+    #[error(transparent)]
+    NoEntry(Error),
     /// The address is that of a server, but of no cluster.
     #[error("{entry} is no node of a cluster: it runs without cluster-enabled")]
     NoCluster {
@@ -71,7 +74,7 @@ pub enum SlotsError {
 impl SlotsError {
     /// What the first look at a cluster may meet.
     pub(crate) fn entry(entry: &Endpoint, error: Error) -> Self {
-        let Error::Server { code, message, .. } = &error else { return Self::Redis(error) };
+        let Error::Server { code, message, .. } = &error else { return Self::NoEntry(error) };
         match code.as_str() {
             "NOAUTH" => Self::NoPassword { entry: entry.clone() },
             _ if message.contains("cluster support disabled") => Self::NoCluster { entry: entry.clone() },
@@ -83,7 +86,12 @@ impl SlotsError {
     #[must_use]
     pub fn next(&self) -> String {
         match self {
-            Self::Redis(Error::Auth { .. }) => "check the user and the password".to_owned(),
+            Self::Redis(error) | Self::NoEntry(error) if reason(error).is_some() => {
+                reason(error).unwrap_or_default().to_owned()
+            }
+            Self::NoEntry(_) => {
+                "see that a server runs there and that it can be reached from here; if it speaks TLS, add --tls".to_owned()
+            }
             Self::Redis(_) | Self::Waited { .. } => "see `redoubt cluster check`, then run this again".to_owned(),
             Self::NoCluster { .. } => "name a node that runs with `cluster-enabled yes`".to_owned(),
             Self::NoPassword { .. } => {
@@ -98,6 +106,25 @@ impl SlotsError {
             }
         }
     }
+}
+
+/// What to do about a log-in or a greeting that failed.
+fn reason(error: &Error) -> Option<&'static str> {
+    let why = match error {
+        Error::Auth { .. } => return Some("check the user and the password"),
+        Error::Connect { why, .. } | Error::Closed { why, .. } => why,
+        _ => return None,
+    };
+    // The words of rustls.
+    let causes = [
+        ("certificate not valid for name", "name with --sni what the certificates are made out to"),
+        (
+            "invalid peer certificate",
+            "name with --cacert the authority that has signed the servers' certificates",
+        ),
+        ("fatal alert", "the servers want to see a certificate: show one with --cert and --key"),
+    ];
+    causes.into_iter().find(|(words, _)| why.contains(words)).map(|(_, next)| next)
 }
 
 fn said(findings: &[Finding]) -> String {

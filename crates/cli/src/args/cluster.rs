@@ -48,12 +48,21 @@ pub(crate) struct LoginArgs {
     /// ACL user; the password comes from `REDOUBT_CLUSTER_PASSWORD`
     #[arg(long, value_name = "NAME")]
     pub user: Option<String>,
-    /// Speak TLS; needs --cacert
+    /// Speak TLS; needs --cacert. Nodes speak it with each other by their `tls-cluster` and `tls-replication`
     #[arg(long, requires = "cacert")]
     pub tls: bool,
     /// Certificates of the authorities that are trusted, as PEM
     #[arg(long, value_name = "FILE", requires = "tls")]
     pub cacert: Option<PathBuf>,
+    /// Certificate to show to servers that want one (`tls-auth-clients`, on by default), as PEM
+    #[arg(long, value_name = "FILE", requires = "tls", requires = "key")]
+    pub cert: Option<PathBuf>,
+    /// Its private key, as PEM
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub key: Option<PathBuf>,
+    /// Name that the nodes' certificates have; without it, each must have its node's address
+    #[arg(long, value_name = "HOST", requires = "tls")]
+    pub sni: Option<String>,
 }
 
 /// A cluster.

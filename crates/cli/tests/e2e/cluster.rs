@@ -1,6 +1,9 @@
 //! `redoubt cluster` on real servers: the life of a cluster, and what is refused with nothing moved.
 
+mod tls;
+
 use std::{
+    ffi::OsString,
     fs,
     net::TcpListener,
     process::{Child, Command, Stdio},
@@ -22,22 +25,26 @@ struct Server {
 
 impl Server {
     fn start(lab: &Lab, args: &[&str]) -> Self {
-        let host = free_host();
-        let dir = lab.dir().join(&host);
+        let server = Self::start_at(lab, &free_host(), &["--port", "6379"], args);
+        wait_for("a server", 60, || server.connection().is_some());
+        server
+    }
+
+    /// With this way to reach it; it may not be ready yet.
+    fn start_at(lab: &Lab, host: &str, port: &[&str], args: &[&str]) -> Self {
+        let dir = lab.dir().join(host);
         fs::create_dir(&dir).unwrap();
-        let binary = std::env::var_os("REDOUBT_REDIS_SERVER").unwrap_or_else(|| "redis-server".into());
-        let child = Command::new(binary)
-            .args(["--bind", &host, "--port", "6379", "--save", "", "--cluster-enabled", "yes"])
+        let child = Command::new(server_binary())
+            .args(["--bind", host, "--save", "", "--cluster-enabled", "yes"])
+            .args(port)
             // From one loopback address all others look alike.
-            .args(["--cluster-announce-ip", &host, "--cluster-node-timeout", "5000", "--dir"])
+            .args(["--cluster-announce-ip", host, "--cluster-node-timeout", "5000", "--dir"])
             .arg(&dir)
             .args(args)
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        let server = Self { child, address: format!("{host}:6379") };
-        wait_for("a server", 60, || server.connection().is_some());
-        server
+        Self { child, address: format!("{host}:6379") }
     }
 
     fn connection(&self) -> Option<Connection> {
@@ -55,6 +62,10 @@ impl Drop for Server {
         self.child.kill().ok();
         self.child.wait().ok();
     }
+}
+
+fn server_binary() -> OsString {
+    std::env::var_os("REDOUBT_REDIS_SERVER").unwrap_or_else(|| "redis-server".into())
 }
 
 /// A loopback address at which nobody listens, on another one for each process and server.

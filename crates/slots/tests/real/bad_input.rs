@@ -86,7 +86,7 @@ async fn who_is_no_cluster_not_there_or_wants_a_password_is_told() {
 
     let gone = plain.endpoint.clone();
     drop(plain);
-    assert!(matches!(look(&access(None), &gone).await, Err(SlotsError::Redis(_))));
+    assert!(matches!(look(&access(None), &gone).await, Err(SlotsError::NoEntry(_))));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, IsTerminal as _, Write as _},
+    path::Path,
     sync::Arc,
     time::Duration,
 };
@@ -11,14 +12,14 @@ use redoubt_slots::{Access, Cluster, Guard, SlotsError, look, look_settled};
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use rustls::{
     ClientConfig, RootCertStore,
-    pki_types::{CertificateDer, pem::PemObject as _},
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
 };
 use secrecy::SecretString;
 
 use super::fault;
 use crate::{
     args::{LoginArgs, SeedArgs},
-    failure::Failure,
+    failure::{Code, Failure},
 };
 
 /// Where the password is looked for.
@@ -64,19 +65,37 @@ pub(super) fn access(login: &LoginArgs, given: Option<SecretString>) -> Result<A
     }
     let mut connector = Connector::new(credentials.clone(), DEADLINE);
     if let Some(file) = login.cacert.as_ref().filter(|_| login.tls) {
-        let unreadable = |error: &dyn std::fmt::Display| fault(format_args!("{}: {error}", file.display()));
-        let mut roots = RootCertStore::empty();
-        for certificate in CertificateDer::pem_file_iter(file).map_err(|error| unreadable(&error))? {
-            let certificate = certificate.map_err(|error| unreadable(&error))?;
-            roots.add(certificate).map_err(|error| unreadable(&error))?;
-        }
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-        let builder = builder.map_err(fault)?;
-        connector =
-            connector.with_tls(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()), None);
+        connector = connector.with_tls(Arc::new(tls(file, login)?), login.sni.clone());
     }
     Ok(Access::new(connector, credentials))
+}
+
+/// Trusts these authorities, and shows a certificate if one was given.
+fn tls(authorities: &Path, login: &LoginArgs) -> Result<ClientConfig, Failure> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(authorities)? {
+        roots.add(certificate).map_err(|error| unreadable(authorities, &error))?;
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let builder = builder.map_err(fault)?.with_root_certificates(roots);
+    let (Some(cert), Some(key)) = (&login.cert, &login.key) else { return Ok(builder.with_no_client_auth()) };
+    let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| unreadable(key, &error))?;
+    builder.with_client_auth_cert(certificates(cert)?, secret).map_err(|error| unreadable(key, &error))
+}
+
+fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, Failure> {
+    let found = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let found = found.map_err(|error| unreadable(file, &error))?;
+    if found.is_empty() {
+        return Err(unreadable(file, &"there is no certificate in it"));
+    }
+    Ok(found)
+}
+
+fn unreadable(file: &Path, error: &dyn std::fmt::Display) -> Failure {
+    Failure::new(Code::Fault, format_args!("{}: {error}", file.display()))
+        .hint("name a file with PEM blocks; `--help` says which of them holds what")
 }
 
 /// Asks without showing what is typed.

@@ -1,11 +1,12 @@
-"""Writes by redis-py's Sentinel support, as its documentation has it, until standard input ends."""
+"""Writes by redis-py's support of Sentinel or Cluster, as its documentation has it, until standard input ends."""
 
 import json
 import os
 import sys
 import threading
 
-from redis.exceptions import ConnectionError, ResponseError, TimeoutError
+from redis.cluster import ClusterNode, RedisCluster
+from redis.exceptions import ClusterError, ConnectionError, ResponseError, TimeoutError
 from redis.sentinel import Sentinel
 
 RIDE = json.loads(os.environ["RIDE"])
@@ -18,25 +19,55 @@ def say(line):
 stop = threading.Event()
 threading.Thread(target=lambda: (sys.stdin.read(), stop.set()), daemon=True).start()
 
-sentinel = Sentinel(
-    [tuple(address) for address in RIDE["sentinels"]],
-    sentinel_kwargs={"password": RIDE["sentinelPassword"]},
-    password=RIDE["password"],
-    socket_timeout=0.5,
-)
-master = sentinel.master_for(RIDE["masterName"])
+def sentinel():
+    sentinels = Sentinel(
+        [tuple(address) for address in RIDE["sentinels"]],
+        sentinel_kwargs={"password": RIDE["sentinelPassword"]},
+        password=RIDE["password"],
+        socket_timeout=0.5,
+    )
+    return sentinels.master_for(RIDE["masterName"])
+
+
+def cluster():
+    return RedisCluster(startup_nodes=[ClusterNode(host, port) for host, port in RIDE["nodes"]])
+
+
+def write(number):
+    """Whether it was made. In a cluster, a second step: two keys of one slot. While it is open their tries may be over; one
+    key's never are."""
+    key = f"{RIDE['prefix']}:{number}"
+    client.set(key, number)
+    if not IS_CLUSTER:
+        return True
+    found = client.get(key)
+    assert found == str(number).encode(), f"{key} is {found} after it was set"
+    while not stop.is_set():
+        try:
+            client.mset({f"{{{key}}}:a": number, f"{{{key}}}:b": number})
+            return True
+        except ClusterError as error:
+            say(f"retry {type(error).__name__}: {error}")
+            stop.wait(0.01)
+    return False
+
+
+IS_CLUSTER = "nodes" in RIDE
+client = cluster() if IS_CLUSTER else sentinel()
+EXPECTED = () if IS_CLUSTER else (ConnectionError, TimeoutError)
 number = 0
 while not stop.is_set():
     # Any other error ends this program.
     try:
-        master.set(f"{RIDE['prefix']}:{number}", number)
-    except (ConnectionError, TimeoutError) as error:
+        if not write(number):
+            continue
+    except EXPECTED as error:
         say(f"retry {type(error).__name__}: {error}")
         stop.wait(0.01)
         continue
     except ResponseError as error:
         # The fence of a master that was announced a moment ago: the write was not made.
-        if not str(error).startswith("NOREPLICAS"):
+        if IS_CLUSTER or not str(error).startswith("NOREPLICAS"):
             raise
         say(f"refused {error}")
         stop.wait(0.01)
@@ -44,4 +75,5 @@ while not stop.is_set():
     say(f"ok {number}")
     number += 1
     stop.wait(0.002)
-say(f"master {master.client_info()['laddr']}")
+if not IS_CLUSTER:
+    say(f"master {client.client_info()['laddr']}")

@@ -10,7 +10,11 @@ use crate::{
     bad_input::redis,
     lab::{Lab, gone, kill},
 };
-use rider::Rider;
+use rider::ride;
+pub(crate) use rider::{Rider, cluster_ride};
+
+/// Gives no rider where the library is not installed.
+pub(crate) type Start = fn(&Lab, &serde_json::Value) -> Option<Rider>;
 
 /// Writes between two events, at least.
 const STRETCH: usize = 100;
@@ -30,16 +34,15 @@ fn ioredis_rides_through() {
 
 #[test]
 fn redis_rs_rides_through() {
-    ride_through(|lab| Some(Rider::redis_rs(lab)));
+    ride_through(Rider::redis_rs);
 }
 
-/// `start` gives no rider where the library is not installed.
 #[track_caller]
-fn ride_through(start: impl FnOnce(&Lab) -> Option<Rider>) {
+fn ride_through(start: Start) {
     let lab = Lab::heavy();
     lab.up(&redis("cart", ""));
     let first = lab.whole("cart")["master"].clone();
-    let Some(mut rider) = start(&lab) else { return };
+    let Some(mut rider) = start(&lab, &ride(&lab)) else { return };
     rider.writes(STRETCH);
     fed(&lab);
 

@@ -1,4 +1,4 @@
-//! redis-rs' Sentinel client: asked for a connection again on every error.
+//! redis-rs' Sentinel client, asked for a connection again on every error; and its Cluster client.
 
 use std::{
     fs::File,
@@ -9,12 +9,47 @@ use std::{
 
 use redis::{
     Commands as _, Connection, ConnectionAddr, ErrorKind, RedisError, RedisResult, ServerErrorKind,
+    cluster::ClusterClient,
     sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType},
 };
 use serde_json::Value;
 
 /// Writes until it is stopped.
-pub(super) fn ride(ride: &Value, stopped: &AtomicBool, mut out: File) {
+pub(super) fn ride(ride: &Value, stopped: &AtomicBool, out: File) {
+    if ride["nodes"].is_null() {
+        by_sentinels(ride, stopped, out);
+    } else {
+        by_cluster(ride, stopped, out);
+    }
+}
+
+/// A key, and two that have to be in one slot. While that is open their tries may be over; one key's never are.
+fn by_cluster(ride: &Value, stopped: &AtomicBool, mut out: File) {
+    let url = |of: &Value| format!("redis://{}:{}/", of[0].as_str().unwrap(), of[1]);
+    let client = ClusterClient::new(ride["nodes"].as_array().unwrap().iter().map(url)).unwrap();
+    let mut connection = client.get_connection().unwrap();
+    let mut number = 0;
+    while !stopped.load(Ordering::Relaxed) {
+        let key = format!("{}:{number}", ride["prefix"].as_str().unwrap());
+        connection.set::<_, _, ()>(&key, number).unwrap();
+        assert_eq!(connection.get::<_, Option<u64>>(&key).unwrap(), Some(number), "{key} after it was set");
+        let pair = [(format!("{{{key}}}:a"), number), (format!("{{{key}}}:b"), number)];
+        match connection.mset::<_, _, ()>(&pair) {
+            Ok(()) => {
+                writeln!(out, "ok {number}").unwrap();
+                number += 1;
+                pause(2);
+            }
+            Err(error) if error.code() == Some("TRYAGAIN") => {
+                writeln!(out, "retry {error}").unwrap();
+                pause(10);
+            }
+            Err(error) => panic!("not in its documentation: {error}"),
+        }
+    }
+}
+
+fn by_sentinels(ride: &Value, stopped: &AtomicBool, mut out: File) {
     let text = |name: &str| ride[name].as_str().unwrap().to_owned();
     let mut client = client(ride);
     let mut connection = None;

@@ -1,5 +1,6 @@
 //! A client that writes, and what it tells: `ok <number>` for every acknowledged write, `retry <error>` for every
-//! error it expected, `refused <error>` for every write that the fence refused, `master <address>` at its end.
+//! error it expected, `refused <error>` for every write that the fence refused, `master <address>` at its end if it came
+//! by Sentinels.
 
 use std::{
     fmt,
@@ -42,9 +43,10 @@ pub(crate) struct Told(Vec<String>);
 
 impl Rider {
     /// redis-py, if it is installed.
-    pub(crate) fn redis_py(lab: &Lab) -> Option<Self> {
+    pub(crate) fn redis_py(lab: &Lab, ride: &Value) -> Option<Self> {
         Self::program(
             lab,
+            ride,
             "redis-py",
             Command::new("python3").env("PYTHONPATH", installed("redis-py")?),
             "redis_py.py",
@@ -52,25 +54,32 @@ impl Rider {
     }
 
     /// ioredis, if it is installed.
-    pub(crate) fn ioredis(lab: &Lab) -> Option<Self> {
+    pub(crate) fn ioredis(lab: &Lab, ride: &Value) -> Option<Self> {
         let modules = installed("ioredis")?.join("node_modules");
-        Self::program(lab, "ioredis", Command::new("node").env("NODE_PATH", modules), "ioredis.js")
+        Self::program(lab, ride, "ioredis", Command::new("node").env("NODE_PATH", modules), "ioredis.js")
     }
 
     /// redis-rs, in this process.
-    pub(crate) fn redis_rs(lab: &Lab) -> Self {
+    #[expect(clippy::unnecessary_wraps, reason = "as the others")]
+    pub(crate) fn redis_rs(lab: &Lab, ride: &Value) -> Option<Self> {
         let told = lab.dir().join("told");
-        let (out, ride) = (File::create(&told).unwrap(), ride(lab));
+        let (out, ride) = (File::create(&told).unwrap(), ride.clone());
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
         let thread = std::thread::spawn(move || redis_rs::ride(&ride, &stopped, out));
-        Self { told, course: Course::Thread(thread, stop) }
+        Some(Self { told, course: Course::Thread(thread, stop) })
     }
 
-    fn program(lab: &Lab, library: &str, interpreter: &mut Command, script: &str) -> Option<Self> {
+    fn program(
+        lab: &Lab,
+        ride: &Value,
+        library: &str,
+        interpreter: &mut Command,
+        script: &str,
+    ) -> Option<Self> {
         let told = lab.dir().join("told");
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(script);
-        interpreter.arg(script).env("RIDE", ride(lab).to_string());
+        interpreter.arg(script).env("RIDE", ride.to_string());
         let started = interpreter.stdin(Stdio::piped()).stdout(File::create(&told).unwrap()).spawn();
         match started {
             Ok(child) => Some(Self { told, course: Course::Program(child) }),
@@ -105,7 +114,7 @@ impl Rider {
         Told::read(&self.told)
     }
 
-    fn acknowledged(&self) -> usize {
+    pub(crate) fn acknowledged(&self) -> usize {
         Told::read(&self.told).acknowledged().count()
     }
 
@@ -136,7 +145,7 @@ impl Told {
     }
 
     /// The numbers of the acknowledged writes. A last line that is only half there does not count.
-    fn acknowledged(&self) -> impl Iterator<Item = u64> {
+    pub(crate) fn acknowledged(&self) -> impl Iterator<Item = u64> {
         self.0.iter().filter_map(|line| line.strip_prefix("ok ")?.parse().ok())
     }
 
@@ -174,20 +183,27 @@ impl fmt::Debug for Told {
     }
 }
 
+/// What a client of a cluster is told.
+pub(crate) fn cluster_ride(nodes: &[&str]) -> Value {
+    json!({ "nodes": nodes.iter().map(|node| address(node)).collect::<Vec<_>>(), "prefix": PREFIX })
+}
+
 /// What a client is told, by `redoubt connection` alone.
-fn ride(lab: &Lab) -> Value {
+pub(crate) fn ride(lab: &Lab) -> Value {
     let of = lab.connection("cart");
-    let address = |address: &Value| {
-        let (host, port) = address.as_str().unwrap().rsplit_once(':').unwrap();
-        json!([host, port.parse::<u16>().unwrap()])
-    };
+    let sentinels = of["sentinels"].as_array().unwrap().iter();
     json!({
-        "sentinels": of["sentinels"].as_array().unwrap().iter().map(address).collect::<Vec<_>>(),
+        "sentinels": sentinels.map(|one| address(one.as_str().unwrap())).collect::<Vec<_>>(),
         "masterName": of["masterName"],
         "password": of["password"],
         "sentinelPassword": of["sentinelPassword"],
         "prefix": PREFIX,
     })
+}
+
+fn address(text: &str) -> Value {
+    let (host, port) = text.rsplit_once(':').unwrap();
+    json!([host, port.parse::<u16>().unwrap()])
 }
 
 /// Where a library is, if `make test` could install it.

@@ -29,6 +29,9 @@ pub(crate) enum ClusterCommand {
     #[command(after_help = example("redoubt cluster rebalance --addr 10.0.0.1:6379 --use-empty-masters --dry-run"))]
     Rebalance(RebalanceArgs),
     /// Finish what was left open, and repair what can be repaired without losing a key
+    ///
+    /// Nodes are found by what they know of each other. One that all others have forgotten is seen only if --addr names it;
+    /// from any other node, its slots look as if they were nobody's, and would be given to others.
     #[command(after_help = example("redoubt cluster fix --addr 10.0.0.1:6379 --dry-run"))]
     Fix(FixArgs),
     /// Bring an empty node in

@@ -208,6 +208,31 @@ fn an_open_slot_is_found_and_repaired() {
     filled(&servers);
 }
 
+/// Seen from the others, its slots are nobody's.
+#[test]
+fn a_node_that_all_others_forgot_is_repaired_if_it_is_named() {
+    let lab = Lab::heavy();
+    let servers = cluster(&lab, 3);
+    fill(&servers);
+    let help = run(&lab, &["fix", "--help"]).ok().out;
+    assert!(help.contains("--addr names it"), "{help}");
+    let id = servers[0].call(&["CLUSTER", "MYID"]).unwrap();
+    for other in &servers[1..] {
+        // The first one may have told the second one already.
+        other.call(&["CLUSTER", "FORGET", &id]).ok();
+    }
+    let forgotten = &servers[0].address;
+    let found = at(&lab, &servers[0], &["check"]).failed(4, &["redoubt cluster fix"]).out;
+    assert!(found.contains(&format!("{} does not know {forgotten}", servers[1].address)), "{found}");
+    let found = at(&lab, &servers[1], &["check"]).failed(4, &[]).out;
+    assert!(found.contains("nobody owns 546"), "{found}");
+    let plan = at(&lab, &servers[1], &["fix", "--dry-run"]).ok();
+    assert!(plan.err.contains("name it as --addr"), "{}", plan.err);
+    at(&lab, &servers[0], &["fix", "--yes"]).ok();
+    at(&lab, &servers[1], &["check"]).ok();
+    filled(&servers);
+}
+
 #[test]
 fn what_makes_no_sense_is_refused_and_nothing_moves() {
     let lab = Lab::heavy();

@@ -117,6 +117,16 @@ pub(super) async fn fix(args: &FixArgs) -> Result<(), Failure> {
     for one in &plan {
         table.row([one.to_string().into()]);
     }
+    let of_nobody =
+        plan.iter().filter(|one| matches!(one, Repair::Own { instead_of, .. } if instead_of.is_empty()));
+    let of_nobody = of_nobody.count();
+    if of_nobody > 0 {
+        say::warn(format_args!(
+            "no node that {} leads to owns {of_nobody} slots: if one was forgotten that does, name it as --addr instead; \
+             its keys would be lost when it comes back",
+            args.seed.addr
+        ));
+    }
     let said: Vec<String> = plan.iter().map(ToString::to_string).collect();
     if !plan.is_empty() && !agreed(args.consent, &table, &json!({ "repairs": said }), "repair this")? {
         return Ok(());

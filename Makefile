@@ -30,7 +30,7 @@ test-versions: servers ## Runs the core of the tests on Redis 6.2 and 8.0, Valke
 	@mkdir -p $(TARGET) && cargo xtask servers >$(TARGET)/servers.tsv
 	@failed=; while IFS=$$'\t' read -r name path version; do \
 	    echo "== $$name ($$version)"; \
-	    REDOUBT_TEST_SERVER=$$path cargo test --locked -p redoubt-redis -p redoubt-serverconf -p redoubt-agent </dev/null && \
+	    REDOUBT_TEST_SERVER=$$path cargo test --locked -p redoubt-redis -p redoubt-serverconf -p redoubt-agent -p redoubt-slots </dev/null && \
 	    REDOUBT_REDIS_SERVER=$$path cargo test --locked -p redoubt-cli --test e2e -- $(CORE) </dev/null || failed+=" $$name"; \
 	done <$(TARGET)/servers.tsv; \
 	[ -z "$$failed" ] || { echo "failed on:$$failed" >&2; exit 1; }

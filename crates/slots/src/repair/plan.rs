@@ -1,6 +1,9 @@
 //! What would make a cluster whole, without I/O.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use redoubt_redis::{
     Endpoint,
@@ -141,8 +144,10 @@ fn of_open(cluster: &Cluster, keys: &Keys, slot: u16) -> Option<Repair> {
     if let Some((holder, keys)) = holder {
         return Some(Repair::Fetch { slot, from: holder.clone(), to: owner.id.clone(), keys });
     }
-    let open = cluster.open().filter(|(node, open)| open.slot == slot && node.id != owner.id);
-    let others = open.map(|(node, _)| node.id.clone()).collect();
+    // A replica has heard of it from its master (Valkey from 8 on), and hears from it how it ends.
+    let open = cluster.open().filter(|(_, open)| open.slot == slot);
+    let masters: BTreeSet<&NodeId> = open.map(|(node, _)| node.master.as_ref().unwrap_or(&node.id)).collect();
+    let others = masters.into_iter().filter(|id| **id != owner.id).cloned().collect();
     Some(Repair::Close { slot, owner: owner.id.clone(), others })
 }
 

@@ -159,7 +159,7 @@ pub(crate) struct RebalanceArgs {
     #[arg(long = "weight", value_name = "NODE=WEIGHT", num_args = 1..)]
     pub weights: Vec<String>,
     /// Do nothing while everybody is within so many percent of its share
-    #[arg(long, value_name = "PERCENT", default_value_t = 2.0)]
+    #[arg(long, value_name = "PERCENT", default_value_t = 2.0, value_parser = percent)]
     pub threshold: f64,
     /// Masters without slots get their share as well
     #[arg(long)]
@@ -217,6 +217,12 @@ pub(crate) struct CallArgs {
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub words: Vec<String>,
+}
+
+/// NaN would have every cluster look even.
+fn percent(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number: &f64| number.is_finite() && *number >= 0.0);
+    number.ok_or_else(|| format!("{text:?} is no number from 0"))
 }
 
 impl MoveArgs {

@@ -246,6 +246,7 @@ fn what_makes_no_sense_is_refused_and_nothing_moves() {
         (vec!["reshard", "--from", "127.0.0.9:1", "--to", second, "--slots", "5"], 3, "127.0.0.9:1"),
         (vec!["rebalance", "--weight", "127.0.0.9:1=2"], 3, "127.0.0.9:1"),
         (vec!["rebalance", "--weight", "heavy"], 2, "NODE=WEIGHT"),
+        (vec!["rebalance", "--weight", &format!("{first}=NaN")], 2, "weight from 0"),
         (vec!["add-node", second], 2, "is not empty"),
         (vec!["del-node", first], 2, "slots"),
         (vec!["check", "--user", "ann"], 2, "REDOUBT_CLUSTER_PASSWORD"),
@@ -254,6 +255,10 @@ fn what_makes_no_sense_is_refused_and_nothing_moves() {
         at(&lab, a, &words).failed(code, &["error: ", said, "hint: "]);
     }
     assert_eq!(slots(&lab, &servers), before);
+    for threshold in ["NaN", "-5"] {
+        let words = ["rebalance", "--yes", &format!("--threshold={threshold}")];
+        at(&lab, a, &words).failed(2, &["error: ", "no number from 0"]);
+    }
     run(&lab, &["create", "--yes", first, second]).failed(2, &["error: ", "hint: "]);
 
     let plain = Server::start(&lab, &["--cluster-enabled", "no"]);

@@ -19,6 +19,11 @@ up: servers ## Builds, starts examples/cart.yaml and shows it; Ctrl-C stops it
 	cargo build --release --locked --package redoubt-cli
 	@$(TARGET)/release/redoubt up -f examples/cart.yaml
 
+.PHONY: up-cluster
+up-cluster: servers ## Builds, starts examples/cluster.yaml and shows it; Ctrl-C stops it
+	cargo build --release --locked --package redoubt-cli
+	@$(TARGET)/release/redoubt up -f examples/cluster.yaml
+
 .PHONY: test
 test: servers clients walls ## Runs every test
 	cargo test --workspace --locked --no-fail-fast

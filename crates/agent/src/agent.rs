@@ -186,6 +186,7 @@ fn first_state(args: &AgentArgs, set: &SetConfig) -> AgentState {
             joined: false,
             on_disk: OnDisk::Unknown,
             disk_fault: None,
+            cluster: None,
             live: None,
         }),
         AgentKind::Sentinel => AgentRole::Sentinel(SentinelState {

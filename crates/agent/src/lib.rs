@@ -8,6 +8,7 @@ mod agent;
 mod args;
 mod backoff;
 mod boot;
+mod cluster;
 mod farewell;
 mod fault;
 mod hearing;

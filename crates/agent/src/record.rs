@@ -16,6 +16,9 @@ use serde::{Deserialize, Serialize};
 /// Name of the file in the data folder.
 const FILE: &str = "redoubt-record.json";
 
+/// What makes the data of a node, the record included.
+pub(crate) const FILES: [&str; 4] = ["dump.rdb", "appendonly.aof", "appendonlydir", FILE];
+
 /// Which files a server will load when it starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Held {

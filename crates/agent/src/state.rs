@@ -118,6 +118,7 @@ pub(crate) mod tests {
             joined: false,
             on_disk: OnDisk::Nothing,
             disk_fault: None,
+            cluster: None,
             live: None,
         });
         agent("cart-0", role)

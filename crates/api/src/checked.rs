@@ -39,7 +39,7 @@ pub struct CheckedSpec {
     pub image_pull_policy: ImagePullPolicy,
     /// Secrets with the credentials of image registries.
     pub image_pull_secrets: Vec<String>,
-    /// Data nodes; at least 1, exactly 1 in `Standalone`.
+    /// Data nodes; at least 1, exactly 1 in `Standalone`, those of all shards in `Cluster`.
     pub replicas: u32,
     /// Passwords and rights.
     pub auth: Auth,
@@ -76,6 +76,27 @@ pub enum CheckedTopology {
     Standalone,
     /// Master, replicas and Sentinels.
     Sentinel(CheckedSentinel),
+    /// Masters that share the slots, and their replicas.
+    Cluster(CheckedCluster),
+}
+
+/// The shards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CheckedCluster {
+    /// Masters that share the slots.
+    pub shards: u32,
+    /// Replicas of each of them.
+    pub replicas_per_shard: u32,
+    /// `cluster-node-timeout`.
+    pub node_timeout: Duration,
+}
+
+impl CheckedCluster {
+    /// Data nodes of all shards.
+    #[must_use]
+    pub fn nodes(self) -> u32 {
+        self.shards.saturating_mul(self.replicas_per_shard.saturating_add(1))
+    }
 }
 
 /// The Sentinels.
@@ -102,8 +123,17 @@ impl CheckedRedis {
     #[must_use]
     pub fn sentinel(&self) -> Option<&CheckedSentinel> {
         match &self.spec.topology {
-            CheckedTopology::Standalone => None,
+            CheckedTopology::Standalone | CheckedTopology::Cluster(_) => None,
             CheckedTopology::Sentinel(sentinel) => Some(sentinel),
+        }
+    }
+
+    /// The shards, in the mode that has them.
+    #[must_use]
+    pub fn cluster(&self) -> Option<CheckedCluster> {
+        match &self.spec.topology {
+            CheckedTopology::Standalone | CheckedTopology::Sentinel(_) => None,
+            CheckedTopology::Cluster(cluster) => Some(*cluster),
         }
     }
 }

@@ -12,6 +12,12 @@ pub(crate) const IMAGE_PULL_POLICY: ImagePullPolicy = ImagePullPolicy::IfNotPres
 pub(crate) const REPLICAS: u32 = 3;
 pub(crate) const TERMINATION_GRACE_PERIOD: Duration = Duration::from_secs(30);
 
+/// The fewest masters of which a majority survives the loss of one.
+pub(crate) const SHARDS: u32 = 3;
+pub(crate) const REPLICAS_PER_SHARD: u32 = 1;
+/// As `DOWN_AFTER`: a master that crashes is replaced at once and does not wait for this.
+pub(crate) const NODE_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// The least number of which a majority survives the loss of one.
 pub(crate) const SENTINELS: u32 = 3;
 pub(crate) const MASTER_NAME: &str = "mymaster";

@@ -19,7 +19,7 @@ mod status;
 mod text;
 
 pub use batch::{Accepted, Batch, Source, duplicates, read, read_with_failovers};
-pub use check::{check, check_secret};
+pub use check::{check, check_change, check_secret};
 pub use checked::*;
 pub use crd::{PLURAL, crd};
 pub use finding::{Fault, Finding, Place, Warning};

@@ -18,6 +18,9 @@ pub struct RedisStatus {
     pub nodes: Vec<NodeStatus>,
     /// The Sentinels.
     pub sentinels: Vec<SentinelStatus>,
+    /// The shards, in mode Cluster.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub shards: Vec<ShardStatus>,
     /// The last change of master.
     pub last_failover: Option<LastFailover>,
     /// The last events, newest last, at most [`MAX_EVENTS`].
@@ -111,6 +114,20 @@ pub enum Role {
     Master,
     /// Follows.
     Replica,
+}
+
+/// One shard.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ShardStatus {
+    /// Which.
+    pub shard: u32,
+    /// Name of the node that owns its slots.
+    pub master: Option<String>,
+    /// Its slots, as `0-5460,9000`; empty while nobody is known to own them.
+    pub slots: String,
+    /// How many they are.
+    pub count: u16,
 }
 
 /// One Sentinel.

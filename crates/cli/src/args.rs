@@ -15,7 +15,7 @@ pub(crate) use self::cluster::{
 };
 pub(crate) use self::drill::DrillArgs;
 pub(crate) use self::operator::{ManifestsArgs, OperatorArgs};
-pub(crate) use self::place::{WhereArgs, is_plugin};
+pub(crate) use self::place::{ClusterArgs, WhereArgs, is_plugin};
 
 /// Exit codes, for the end of every `--help`.
 const EXIT_CODES: &str = "\
@@ -256,7 +256,7 @@ pub(crate) enum ConnectionForm {
 pub(crate) struct SwitchoverArgs {
     /// Name of the Redis
     pub name: String,
-    /// The node that shall lead; without it, the best replica
+    /// The node that shall lead; without it, the best replica. In a cluster it is needed: it leads its shard
     #[arg(long, value_name = "NODE")]
     pub to: Option<String>,
     /// Form of the output

@@ -129,9 +129,10 @@ impl Report {
         self.generation.is_none_or(|applied| self.status.observed_generation >= applied)
     }
 
-    /// Where the master is reached.
+    /// Where the master is reached; in a cluster the first one that is known, which tells clients of the others.
     pub(crate) fn master_address(&self) -> Option<&str> {
-        let master = self.status.master.as_deref()?;
+        let mut leaders = self.status.shards.iter().filter_map(|shard| shard.master.as_deref());
+        let master = self.status.master.as_deref().or_else(|| leaders.next())?;
         self.status.nodes.iter().find(|node| node.name == master).map(|node| node.address.as_str())
     }
 }

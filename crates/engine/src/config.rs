@@ -5,7 +5,9 @@ use std::time::Duration;
 use redoubt_api::{self as api, CheckedRedis, CheckedSentinel, CheckedTopology};
 use redoubt_wire::{
     API_VERSION,
-    config::{Access, Durability, Persistence, SentinelConfig, SetConfig, Topology},
+    config::{
+        Access, ClusterConfig, Durability, NodeEntry, Persistence, SentinelConfig, SetConfig, Topology,
+    },
 };
 
 use crate::{
@@ -24,7 +26,7 @@ pub fn set_config(redis: &CheckedRedis, identity: &Identity, counts: Counts) -> 
         uid: identity.uid.clone(),
         generation: redis.generation,
         topology: topology(&spec.topology, identity, counts),
-        nodes: first(&identity.nodes, counts.nodes),
+        nodes: nodes(&identity.nodes, counts),
         directives: spec.config.clone(),
         persistence: persistence(&spec.persistence),
         durability: durability(&spec.durability),
@@ -40,6 +42,10 @@ pub fn set_config(redis: &CheckedRedis, identity: &Identity, counts: Counts) -> 
 fn topology(topology: &CheckedTopology, identity: &Identity, counts: Counts) -> Topology {
     match topology {
         CheckedTopology::Standalone => Topology::Standalone,
+        CheckedTopology::Cluster(cluster) => Topology::Cluster(ClusterConfig {
+            shards: counts.shards,
+            node_timeout_ms: millis(cluster.node_timeout),
+        }),
         CheckedTopology::Sentinel(sentinel) => Topology::Sentinel(SentinelConfig {
             master_name: sentinel.master_name.clone(),
             quorum: quorum(sentinel, counts.sentinels),
@@ -75,6 +81,15 @@ fn durability(durability: &api::Durability) -> Durability {
     }
 }
 
+/// The first of all, or of each shard.
+fn nodes(all: &[NodeEntry], counts: Counts) -> Vec<NodeEntry> {
+    if counts.shards == 0 {
+        return first(all, counts.nodes);
+    }
+    let of = |shard| all.iter().filter(move |node| node.shard == Some(shard)).take(counts.nodes as usize);
+    (0..counts.shards).flat_map(of).cloned().collect()
+}
+
 fn first<T: Clone>(all: &[T], count: u32) -> Vec<T> {
     all.iter().take(count as usize).cloned().collect()
 }
@@ -91,7 +106,7 @@ mod tests {
     #[test]
     fn the_same_arguments_give_the_same_revision() {
         let scene = Scene::sentinel().nodes(3);
-        let counts = Counts { nodes: 3, sentinels: 3 };
+        let counts = Counts { nodes: 3, sentinels: 3, ..Counts::default() };
         let revision = || set_config(scene.redis(), &scene.identity(), counts).revision();
         assert_eq!(revision(), revision());
     }
@@ -99,7 +114,11 @@ mod tests {
     #[test]
     fn members_above_the_counts_are_not_in_it() {
         let scene = Scene::sentinel().nodes(5).sentinels(5);
-        let config = set_config(scene.redis(), &scene.identity(), Counts { nodes: 4, sentinels: 3 });
+        let config = set_config(
+            scene.redis(),
+            &scene.identity(),
+            Counts { nodes: 4, sentinels: 3, ..Counts::default() },
+        );
         assert_eq!(config.nodes.len(), 4);
         assert_eq!(config.sentinel().unwrap().sentinels.len(), 3);
     }

@@ -4,6 +4,7 @@
 mod master;
 mod nodes;
 mod sentinels;
+mod shards;
 mod standing;
 
 use redoubt_api::CheckedRedis;
@@ -11,6 +12,7 @@ use redoubt_wire::{config::SetConfig, state::AgentState};
 
 pub(crate) use self::{
     sentinels::{can_vote, knows_strange_nodes, knows_strange_sentinels},
+    shards::{Shard, cluster},
     standing::{Finding, is_broken, is_running},
 };
 use crate::{
@@ -49,6 +51,7 @@ impl<'a> Look<'a> {
         Workload {
             redis: self.redis.clone(),
             nodes: counts.nodes,
+            shards: counts.shards,
             sentinels: counts.sentinels,
             config: set_config(self.redis, &self.world.identity, counts),
             template: self.template.clone(),
@@ -97,7 +100,7 @@ impl<'a> Look<'a> {
     /// What runs otherwise than the resource asks, well as it may be.
     pub(crate) fn behind(&self) -> Vec<String> {
         let why = |view: &MemberView| {
-            if view.member.ordinal >= self.wanted.of(view.member.kind) {
+            if !self.wanted.holds(view.member.kind, view.member.ordinal) {
                 return Some("it is one more than asked for".to_owned());
             }
             let late = view.agent().is_some_and(|agent| !self.is_configured(agent));

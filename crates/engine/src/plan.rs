@@ -9,6 +9,7 @@ mod pace;
 mod roll;
 mod scale;
 mod sentinels;
+mod shards;
 
 use std::fmt;
 
@@ -106,7 +107,10 @@ impl Waiting {
 
     /// What one member says does not go with what another says.
     pub(crate) fn is_contradiction(&self) -> bool {
-        matches!(self.reason, "SentinelsDisagree" | "MasterIsReplica" | "MasterNotServing" | "MasterUnknown")
+        matches!(
+            self.reason,
+            "SentinelsDisagree" | "MasterIsReplica" | "MasterNotServing" | "MasterUnknown" | "NodesDisagree"
+        )
     }
 }
 
@@ -151,10 +155,10 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Confirm { counts } => {
-                write!(f, "confirming {} nodes and {} Sentinels", counts.nodes, counts.sentinels)
+                write!(f, "confirming {counts}")
             }
             Self::Apply { counts, why } => {
-                write!(f, "applying {} nodes and {} Sentinels: {why}", counts.nodes, counts.sentinels)
+                write!(f, "applying {counts}: {why}")
             }
             Self::Leave { member, why, .. } => write!(f, "removing {member}: {why}"),
             Self::Handover { from, to: Some(to), why } => {
@@ -212,6 +216,9 @@ pub(crate) fn plan_for(look: &Look<'_>, memory: &Memory) -> Plan {
 fn with_master(look: &Look<'_>) -> Option<Next> {
     if let Some(waiting) = leaving(look).or_else(|| configured(look)) {
         return Some(waiting.into());
+    }
+    if look.redis.cluster().is_some() {
+        return shards::next(look);
     }
     let master = match look.settled() {
         Ok(master) => master,

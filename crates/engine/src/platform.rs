@@ -7,6 +7,8 @@ use redoubt_api::{CheckedRedis, Event, Key, RedisStatus};
 use redoubt_wire::config::{NodeEntry, SentinelEntry, SetConfig};
 use secrecy::SecretString;
 
+use crate::world::Counts;
+
 /// A place where members run: this machine, or Kubernetes.
 ///
 /// Guarantees asked of every implementation: each call is idempotent, can be cut off at any point and made again,
@@ -70,7 +72,7 @@ pub trait Platform: Send + Sync + 'static {
 pub struct Identity {
     /// Made once when the resource is first seen.
     pub uid: String,
-    /// The data nodes, in ordinal order.
+    /// The data nodes, in ordinal order: shard by shard in a cluster.
     pub nodes: Vec<NodeEntry>,
     /// The Sentinels, in ordinal order; none in `Standalone`.
     pub sentinels: Vec<SentinelEntry>,
@@ -85,6 +87,34 @@ pub enum MemberKind {
     Sentinel,
 }
 
+/// The place of a node in a cluster. Its name and address follow from it alone, whatever becomes of the other shards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Seat {
+    /// Which shard.
+    pub shard: u32,
+    /// Which node of the shard.
+    pub index: u32,
+}
+
+impl Seat {
+    /// Above all ordinals of nodes that have no shard, with room for the nodes of one shard between two others.
+    const FIRST: u32 = 1 << 16;
+    const PER_SHARD: u32 = 1 << 8;
+
+    /// As the ordinal of a member.
+    #[must_use]
+    pub fn number(self) -> u32 {
+        Self::FIRST + self.shard * Self::PER_SHARD + self.index
+    }
+
+    /// The seat of this number; `None` for the ordinal of a node that has no shard.
+    #[must_use]
+    pub fn of(number: u32) -> Option<Self> {
+        let place = number.checked_sub(Self::FIRST)?;
+        Some(Self { shard: place / Self::PER_SHARD, index: place % Self::PER_SHARD })
+    }
+}
+
 /// One member as the platform sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
@@ -92,7 +122,7 @@ pub struct Member {
     pub name: String,
     /// What it is.
     pub kind: MemberKind,
-    /// Its place in the order.
+    /// Its place in the order; of a node in a cluster the number of its [`Seat`].
     pub ordinal: u32,
     /// The template it was started with.
     pub template: String,
@@ -109,14 +139,24 @@ pub struct Member {
 pub struct Workload {
     /// The resource.
     pub redis: CheckedRedis,
-    /// Data nodes to have now; while scaling in this is not yet what the resource asks for.
+    /// Data nodes to have now, in each shard of a cluster; while scaling in this is not yet what the resource asks for.
     pub nodes: u32,
+    /// Shards to have now; 0 but in a cluster.
+    pub shards: u32,
     /// Sentinels to have now.
     pub sentinels: u32,
     /// The configuration for all agents.
     pub config: SetConfig,
     /// Digest of all that takes a new process: image, resources, `restartedAt`.
     pub template: String,
+}
+
+impl Workload {
+    /// How many members of each kind.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        Counts { nodes: self.nodes, shards: self.shards, sentinels: self.sentinels }
+    }
 }
 
 /// What people and clients see.

@@ -4,20 +4,21 @@ use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 use redoubt_api::{
-    AofFsync, Auth, CheckedRedis, CheckedSentinel, CheckedSpec, CheckedTopology, Durability, Engine,
-    ImagePullPolicy, Key, Metrics, NetworkPolicy, Persistence, Placement, Resources, Services, Volume,
+    AofFsync, Auth, CheckedCluster, CheckedRedis, CheckedSentinel, CheckedSpec, CheckedTopology, Durability,
+    Engine, ImagePullPolicy, Key, Metrics, NetworkPolicy, Persistence, Placement, Resources, Services,
+    Volume,
 };
 use redoubt_redis::Endpoint;
 use redoubt_wire::{
     API_VERSION,
     config::{NodeEntry, SentinelEntry, sentinel_id},
-    state::{AgentRole, AgentState, NodeState, OnDisk, Phase, Replication, SentinelState},
+    state::{AgentRole, AgentState, ClusterView, NodeState, OnDisk, Phase, Replication, SentinelState},
 };
 
 use crate::{
     look::Look,
     plan::{Memory, Plan, plan_for},
-    platform::{Identity, Member, MemberKind},
+    platform::{Identity, Member, MemberKind, Seat},
     world::{Counts, MemberView, Observed, World},
 };
 
@@ -34,7 +35,12 @@ pub(crate) struct Scene {
 impl Scene {
     /// Three nodes, three Sentinels, `cart-0` leads, all well.
     pub(crate) fn sentinel() -> Self {
-        Self { redis: redis(), running: Counts { nodes: 3, sentinels: 3 }, master: 0, tweaks: Vec::new() }
+        Self {
+            redis: redis(),
+            running: Counts { nodes: 3, sentinels: 3, shards: 0 },
+            master: 0,
+            tweaks: Vec::new(),
+        }
     }
 
     /// One node.
@@ -42,7 +48,22 @@ impl Scene {
         let mut scene = Self::sentinel();
         scene.redis.spec.topology = CheckedTopology::Standalone;
         scene.redis.spec.replicas = 1;
-        Self { running: Counts { nodes: 1, sentinels: 0 }, ..scene }
+        Self { running: Counts { nodes: 1, sentinels: 0, shards: 0 }, ..scene }
+    }
+
+    /// Three shards of two nodes, the first node of each leads, all well.
+    pub(crate) fn cluster() -> Self {
+        let mut scene = Self::sentinel();
+        let cluster =
+            CheckedCluster { shards: 3, replicas_per_shard: 1, node_timeout: Duration::from_secs(5) };
+        scene.redis.spec.topology = CheckedTopology::Cluster(cluster);
+        scene.redis.spec.replicas = cluster.nodes();
+        Self { running: Counts { nodes: 2, shards: 3, sentinels: 0 }, ..scene }
+    }
+
+    /// What the server of this node says of the cluster.
+    pub(crate) fn says(self, name: &'static str, change: impl Fn(&mut ClusterView) + 'static) -> Self {
+        self.node(name, move |node| change(node.cluster.as_deref_mut().expect("a node of a cluster")))
     }
 
     /// So many nodes are asked for and run.
@@ -196,7 +217,7 @@ impl Scene {
             },
             state: None,
         };
-        let nodes = (0..self.running.nodes).map(|ordinal| member(MemberKind::Node, ordinal));
+        let nodes = self.running.ordinals(MemberKind::Node).map(|ordinal| member(MemberKind::Node, ordinal));
         let sentinels = (0..self.running.sentinels).map(|ordinal| member(MemberKind::Sentinel, ordinal));
         World::new(now(), self.identity(), nodes.chain(sentinels).collect())
     }
@@ -207,6 +228,7 @@ impl Scene {
         let others: Vec<Endpoint> =
             (0..self.running.nodes).map(node_endpoint).filter(|endpoint| *endpoint != master).collect();
         let role = match member.kind {
+            MemberKind::Node if self.running.shards > 0 => AgentRole::Node(in_shard(member.ordinal)),
             MemberKind::Node => AgentRole::Node(node_state(member.ordinal == self.master, &master, others)),
             MemberKind::Sentinel => AgentRole::Sentinel(SentinelState {
                 phase: Phase::Running,
@@ -232,20 +254,31 @@ pub(crate) fn now() -> Timestamp {
 
 pub(crate) fn name(kind: MemberKind, ordinal: u32) -> String {
     match kind {
-        MemberKind::Node => format!("cart-{ordinal}"),
+        MemberKind::Node => match Seat::of(ordinal) {
+            Some(Seat { shard, index }) => format!("cart-shard-{shard}-{index}"),
+            None => format!("cart-{ordinal}"),
+        },
         MemberKind::Sentinel => format!("cart-sentinel-{ordinal}"),
     }
 }
 
 pub(crate) fn node_endpoint(ordinal: u32) -> Endpoint {
-    Endpoint::new(format!("127.0.1.{ordinal}"), 6379)
+    Endpoint::new(node_host(ordinal), 6379)
+}
+
+fn node_host(ordinal: u32) -> String {
+    match Seat::of(ordinal) {
+        Some(Seat { shard, index }) => format!("127.0.3.{shard}{index}"),
+        None => format!("127.0.1.{ordinal}"),
+    }
 }
 
 pub(crate) fn identity(counts: Counts) -> Identity {
     let node = |ordinal| NodeEntry {
+        shard: Seat::of(ordinal).map(|seat| seat.shard),
         name: name(MemberKind::Node, ordinal),
         server: node_endpoint(ordinal),
-        agent: Endpoint::new(format!("127.0.1.{ordinal}"), 9121),
+        agent: Endpoint::new(node_host(ordinal), 9121),
     };
     let sentinel = |ordinal| SentinelEntry {
         name: name(MemberKind::Sentinel, ordinal),
@@ -255,7 +288,7 @@ pub(crate) fn identity(counts: Counts) -> Identity {
     };
     Identity {
         uid: "uid".to_owned(),
-        nodes: (0..counts.nodes).map(node).collect(),
+        nodes: counts.ordinals(MemberKind::Node).map(node).collect(),
         sentinels: (0..counts.sentinels).map(sentinel).collect(),
     }
 }
@@ -291,8 +324,30 @@ pub(crate) fn node_state(leads: bool, master: &Endpoint, others: Vec<Endpoint>) 
         joined: true,
         on_disk: OnDisk::Nothing,
         disk_fault: None,
+        cluster: None,
         live: None,
     }
+}
+
+/// A node of a cluster of three shards, whose first nodes lead.
+fn in_shard(number: u32) -> NodeState {
+    const SLOTS: [&str; 3] = ["0-5460", "5461-10922", "10923-16383"];
+    let seat = Seat::of(number).expect("a seat");
+    let master = node_endpoint(Seat { index: 0, ..seat }.number());
+    let leads = seat.index == 0;
+    let id = |index| format!("id-{}-{index}", seat.shard);
+    let view = ClusterView {
+        id: id(seat.index),
+        master: (!leads).then(|| id(0)),
+        is_ok: true,
+        epoch: 1,
+        slots: if leads { SLOTS[seat.shard as usize].to_owned() } else { String::new() },
+        knows: Vec::new(),
+        covered: 16384,
+        open: 0,
+        map: "map".to_owned(),
+    };
+    NodeState { cluster: Some(Box::new(view)), ..node_state(leads, &master, Vec::new()) }
 }
 
 pub(crate) fn redis() -> CheckedRedis {

@@ -44,6 +44,7 @@ pub(crate) fn status_for(look: &Look<'_>, activity: &Activity, previous: &RedisS
         master: look.named_master().map(|endpoint| members::name_of(&look.world.identity, endpoint)),
         nodes: members::nodes(look),
         sentinels: members::sentinels(look),
+        shards: members::shards(look),
         last_failover: failover::last(look.world, previous.last_failover.as_ref()),
         events: events::merged(&previous.events, news),
         conditions,

@@ -8,7 +8,7 @@ mod wanted;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
-use redoubt_api::{CheckedRedis, ConditionType, Event, Key, MAX_EVENTS, RedisStatus};
+use redoubt_api::{CheckedRedis, CheckedTopology, ConditionType, Event, Key, MAX_EVENTS, RedisStatus};
 use tokio::{sync::watch, time::Instant};
 use tracing::{info, warn};
 
@@ -21,7 +21,7 @@ use crate::{
     gate::Gate,
     look::Look,
     plan::{Memory, Plan, Step, plan_for},
-    platform::{Identity, Platform},
+    platform::{Identity, MemberKind, Platform},
     status::{Activity, holds},
 };
 
@@ -293,9 +293,14 @@ impl<P, D: Dial> Tenant<P, D> {
 /// The resource as it is while some of its members have yet to leave.
 fn grown(redis: &CheckedRedis, counts: crate::world::Counts) -> CheckedRedis {
     let mut redis = redis.clone();
-    redis.spec.replicas = counts.nodes;
-    if let redoubt_api::CheckedTopology::Sentinel(sentinel) = &mut redis.spec.topology {
-        sentinel.replicas = counts.sentinels;
+    redis.spec.replicas = counts.total(MemberKind::Node);
+    match &mut redis.spec.topology {
+        CheckedTopology::Standalone => {}
+        CheckedTopology::Sentinel(sentinel) => sentinel.replicas = counts.sentinels,
+        CheckedTopology::Cluster(cluster) => {
+            cluster.shards = counts.shards;
+            cluster.replicas_per_shard = counts.nodes.saturating_sub(1);
+        }
     }
     redis
 }

@@ -1,11 +1,13 @@
 //! What is: all that was observed of one Redis, and when.
 
+use std::fmt;
+
 use jiff::Timestamp;
 use redoubt_api::{CheckedRedis, CheckedTopology};
 use redoubt_redis::Endpoint;
 use redoubt_wire::state::{AgentRole, AgentState, NodeState, SentinelState};
 
-use crate::platform::{Identity, Member, MemberKind};
+use crate::platform::{Identity, Member, MemberKind, Seat};
 
 /// One Redis as it was seen.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,8 +45,10 @@ pub struct Observed<T> {
 /// How many members of each kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Data nodes.
+    /// Data nodes; in a cluster those of each shard.
     pub nodes: u32,
+    /// Shards; 0 but in a cluster.
+    pub shards: u32,
     /// Sentinels.
     pub sentinels: u32,
 }
@@ -53,11 +57,18 @@ impl Counts {
     /// What the resource asks for.
     #[must_use]
     pub fn wanted(redis: &CheckedRedis) -> Self {
-        let sentinels = match &redis.spec.topology {
-            CheckedTopology::Standalone => 0,
-            CheckedTopology::Sentinel(sentinel) => sentinel.replicas,
-        };
-        Self { nodes: redis.spec.replicas, sentinels }
+        let nodes = redis.spec.replicas;
+        match &redis.spec.topology {
+            CheckedTopology::Standalone => Self { nodes, ..Self::default() },
+            CheckedTopology::Sentinel(sentinel) => {
+                Self { nodes, sentinels: sentinel.replicas, ..Self::default() }
+            }
+            CheckedTopology::Cluster(cluster) => Self {
+                nodes: cluster.replicas_per_shard.saturating_add(1),
+                shards: cluster.shards,
+                sentinels: 0,
+            },
+        }
     }
 
     /// What exists and stays: the highest ordinal, since members leave from the top.
@@ -65,8 +76,10 @@ impl Counts {
     pub fn existing<'a>(members: impl IntoIterator<Item = &'a Member>) -> Self {
         let mut counts = Self::default();
         for member in members.into_iter().filter(|member| !member.leaving) {
+            let seat = Seat::of(member.ordinal);
+            counts.shards = counts.shards.max(seat.map_or(0, |seat| seat.shard + 1));
             let count = counts.of_mut(member.kind);
-            *count = (*count).max(member.ordinal + 1);
+            *count = (*count).max(seat.map_or(member.ordinal, |seat| seat.index) + 1);
         }
         counts
     }
@@ -75,22 +88,60 @@ impl Counts {
     #[must_use]
     pub fn covered(identity: &Identity) -> Self {
         let count = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
-        Self { nodes: count(identity.nodes.len()), sentinels: count(identity.sentinels.len()) }
+        let shards = identity.nodes.iter().filter_map(|node| node.shard).max().map_or(0, |last| last + 1);
+        let in_shard = |shard| identity.nodes.iter().filter(|node| node.shard == shard).count();
+        let nodes = match shards {
+            0 => identity.nodes.len(),
+            shards => (0..shards).map(|shard| in_shard(Some(shard))).min().unwrap_or_default(),
+        };
+        Self { nodes: count(nodes), shards, sentinels: count(identity.sentinels.len()) }
+    }
+
+    /// The ordinals of the members of a kind, in order.
+    pub fn ordinals(self, kind: MemberKind) -> impl Iterator<Item = u32> {
+        let sharded = kind == MemberKind::Node && self.shards > 0;
+        let shards = if sharded { self.shards } else { 1 };
+        let seat = move |shard, index| if sharded { Seat { shard, index }.number() } else { index };
+        (0..shards).flat_map(move |shard| (0..self.of(kind)).map(move |index| seat(shard, index)))
+    }
+
+    /// How many members of a kind in all.
+    #[must_use]
+    pub fn total(self, kind: MemberKind) -> u32 {
+        let shards = if kind == MemberKind::Node { self.shards.max(1) } else { 1 };
+        self.of(kind).saturating_mul(shards)
+    }
+
+    /// The member of this ordinal is among them.
+    #[must_use]
+    pub fn holds(self, kind: MemberKind, ordinal: u32) -> bool {
+        match Seat::of(ordinal) {
+            Some(seat) => seat.shard < self.shards && seat.index < self.of(kind),
+            None => ordinal < self.of(kind),
+        }
     }
 
     /// The smaller of each.
     #[must_use]
     pub fn min(self, other: Self) -> Self {
-        Self { nodes: self.nodes.min(other.nodes), sentinels: self.sentinels.min(other.sentinels) }
+        Self {
+            nodes: self.nodes.min(other.nodes),
+            shards: self.shards.min(other.shards),
+            sentinels: self.sentinels.min(other.sentinels),
+        }
     }
 
     /// The larger of each.
     #[must_use]
     pub fn max(self, other: Self) -> Self {
-        Self { nodes: self.nodes.max(other.nodes), sentinels: self.sentinels.max(other.sentinels) }
+        Self {
+            nodes: self.nodes.max(other.nodes),
+            shards: self.shards.max(other.shards),
+            sentinels: self.sentinels.max(other.sentinels),
+        }
     }
 
-    /// Of this kind.
+    /// Of this kind; of nodes in a cluster those of each shard.
     #[must_use]
     pub fn of(self, kind: MemberKind) -> u32 {
         match kind {
@@ -111,6 +162,15 @@ impl Counts {
         match kind {
             MemberKind::Node => &mut self.nodes,
             MemberKind::Sentinel => &mut self.sentinels,
+        }
+    }
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.shards {
+            0 => write!(f, "{} nodes and {} Sentinels", self.nodes, self.sentinels),
+            shards => write!(f, "{} nodes in each of {shards} shards", self.nodes),
         }
     }
 }
@@ -228,7 +288,23 @@ mod tests {
             member(Node, 3, true),
             member(Sentinel, 0, true),
         ];
-        assert_eq!(Counts::existing(&members), Counts { nodes: 3, sentinels: 0 });
+        assert_eq!(Counts::existing(&members), Counts { nodes: 3, ..Counts::default() });
+    }
+
+    #[test]
+    fn a_node_of_a_cluster_is_counted_in_its_shard() {
+        let seat = |shard, index| Seat { shard, index }.number();
+        let members: Vec<Member> = [(0, 0), (0, 1), (2, 0)]
+            .map(|(shard, index)| member(MemberKind::Node, seat(shard, index), false))
+            .into();
+        let counts = Counts::existing(&members);
+        assert_eq!(counts, Counts { nodes: 2, shards: 3, sentinels: 0 });
+        assert_eq!(counts.total(MemberKind::Node), 6);
+        assert!(counts.holds(MemberKind::Node, seat(2, 1)) && !counts.holds(MemberKind::Node, seat(3, 0)));
+        let all: Vec<u32> = counts.ordinals(MemberKind::Node).collect();
+        assert_eq!((all.len(), all.first(), all.last()), (6, Some(&seat(0, 0)), Some(&seat(2, 1))));
+        assert_eq!(Seat::of(seat(2, 1)), Some(Seat { shard: 2, index: 1 }));
+        assert_eq!(Seat::of(7), None);
     }
 
     #[test]

@@ -133,6 +133,14 @@ mod tests {
         let tolerations = json!({ "placement": { "tolerations": [{ "operator": 5 }] } });
         let refused = words(&Feed::default().changes(&Event::Apply(redis("a", "1", &tolerations))));
         assert!(refused[0].contains("spec.placement.tolerations: "), "{refused:?}");
+        let cluster = json!({ "mode": "Cluster" });
+        let refused = words(&Feed::default().changes(&Event::Apply(redis("a", "1", &cluster))));
+        assert_eq!(
+            refused,
+            [
+                "refused a: spec.mode: Cluster is not available on Kubernetes yet; write Sentinel or Standalone"
+            ]
+        );
     }
 
     #[test]

@@ -106,6 +106,7 @@ impl Agent {
                 joined: false,
                 on_disk: OnDisk::Nothing,
                 disk_fault: None,
+                cluster: None,
                 live: None,
             }));
             return Ok((node.server.clone(), node.agent.clone(), state));

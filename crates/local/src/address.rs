@@ -9,7 +9,8 @@ use std::{
     net::{Ipv4Addr, SocketAddrV4, UdpSocket},
 };
 
-use redoubt_engine::platform::MemberKind;
+use redoubt_engine::Counts;
+use redoubt_engine::platform::{MemberKind, Seat};
 use redoubt_redis::Endpoint;
 use redoubt_wire::AGENT_PORT;
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,9 @@ const SENTINEL_PORT: u16 = 26379;
 
 /// Members of a kind in a block of addresses: nodes end in 1 to 100, Sentinels in 101 to 200.
 const ADDRESSES_PER_KIND: u16 = 100;
+/// Shards of a cluster that have a place in a block of addresses: their first nodes end in 1 to 20, the second ones in 21
+/// to 40, and so on.
+const SHARDS_PER_BLOCK: u16 = 20;
 /// Last byte of the address that says that a block is in use, beyond those of all members.
 const CLAIM_HOST: u8 = 250;
 
@@ -90,8 +94,16 @@ impl Block {
         }
     }
 
-    /// Where a member is; `None` beyond [`Block::limit`].
+    /// Where a member is; `None` beyond [`Block::limit`], and for the nodes of a cluster in a row of ports, which has none
+    /// for the bus.
     pub(crate) fn place(self, kind: MemberKind, ordinal: u32) -> Option<Place> {
+        let ordinal = match (Seat::of(ordinal), self) {
+            (None, _) => ordinal,
+            (Some(Seat { shard, index }), Self::Addresses(..)) if shard < u32::from(SHARDS_PER_BLOCK) => {
+                index * u32::from(SHARDS_PER_BLOCK) + shard
+            }
+            (Some(_), _) => return None,
+        };
         let ordinal = u16::try_from(ordinal).ok().filter(|ordinal| u32::from(*ordinal) < self.limit())?;
         Some(match self {
             Self::Addresses(a, b) => {
@@ -126,9 +138,9 @@ impl Block {
     }
 
     /// Nobody listens where the first members belong. Those added later are looked at when they start.
-    pub(crate) fn probe(self, nodes: u32, sentinels: u32) -> io::Result<()> {
-        let of = |kind, count| (0..count).filter_map(move |ordinal| self.place(kind, ordinal));
-        for place in of(MemberKind::Node, nodes).chain(of(MemberKind::Sentinel, sentinels)) {
+    pub(crate) fn probe(self, counts: Counts) -> io::Result<()> {
+        let of = |kind| counts.ordinals(kind).filter_map(move |ordinal| self.place(kind, ordinal));
+        for place in of(MemberKind::Node).chain(of(MemberKind::Sentinel)) {
             can_listen(place.server)?;
             can_listen(place.agent)?;
         }
@@ -200,6 +212,20 @@ mod tests {
     }
 
     #[test]
+    fn the_nodes_of_every_shard_that_can_be_asked_for_have_an_address_of_their_own() {
+        let block = Block::Addresses(3, 9);
+        let counts = Counts { nodes: 5, shards: 20, sentinels: 0 };
+        let places: BTreeSet<String> = counts
+            .ordinals(MemberKind::Node)
+            .map(|ordinal| block.place(MemberKind::Node, ordinal).unwrap().server_endpoint().to_string())
+            .collect();
+        assert_eq!(places.len(), 100);
+        assert!(places.contains("127.3.9.1:6379") && places.contains("127.3.9.100:6379"));
+        let seat = Seat { shard: 0, index: 0 }.number();
+        assert_eq!(Block::Ports(10_064).place(MemberKind::Node, seat), None);
+    }
+
+    #[test]
     fn candidates_stay_clear_of_the_first_addresses_and_of_outgoing_ports() {
         for attempt in 0..2000 {
             match Block::candidate("uid", attempt, false) {
@@ -219,10 +245,11 @@ mod tests {
         assert!(block.claim().is_err(), "only one can have it");
         drop(claim);
         block.claim().unwrap();
-        block.probe(2, 2).unwrap();
+        let counts = |sentinels| Counts { nodes: 2, shards: 0, sentinels };
+        block.probe(counts(2)).unwrap();
         let place = block.place(MemberKind::Sentinel, 1).unwrap();
         let _listener = TcpListener::bind(place.server).unwrap();
-        block.probe(2, 1).unwrap();
-        assert!(block.probe(2, 2).is_err());
+        block.probe(counts(1)).unwrap();
+        assert!(block.probe(counts(2)).is_err());
     }
 }

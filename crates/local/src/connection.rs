@@ -16,6 +16,8 @@ pub struct Connection {
     pub master_name: Option<String>,
     /// The Sentinels.
     pub sentinels: Vec<Endpoint>,
+    /// All nodes of a cluster: a client asks any of them where a key is. None in other modes.
+    pub cluster: Vec<Endpoint>,
     /// Who takes writes now, where that is known.
     pub master: Option<Endpoint>,
     /// The other nodes.
@@ -34,7 +36,10 @@ impl Connection {
         let sentinel = config.sentinel();
         let leads = |name: &str| master == Some(name);
         let server = |name: &str| config.node(name).map(|node| node.server.clone());
-        let others = config.nodes.iter().filter(|node| !leads(&node.name));
+        let others =
+            config.nodes.iter().filter(|node| !leads(&node.name)).map(|node| node.server.clone()).collect();
+        let (cluster, replicas) =
+            if config.cluster().is_some() { (others, Vec::new()) } else { (Vec::new(), others) };
         Self {
             name: config.name.clone(),
             master_name: sentinel.map(|sentinel| sentinel.master_name.clone()),
@@ -43,7 +48,8 @@ impl Connection {
                 .flat_map(|sentinel| sentinel.sentinels.iter().map(|entry| entry.server.clone()))
                 .collect(),
             master: master.and_then(server),
-            replicas: others.map(|node| node.server.clone()).collect(),
+            cluster,
+            replicas,
             username: APPLICATION_USER.to_owned(),
             password: config.access.auth.then(|| secrets.application.current().clone()),
             sentinel_password: (config.access.auth && sentinel.is_some())

@@ -84,6 +84,22 @@ pub enum LocalError {
         /// Namespace of the one that is there.
         namespace: String,
     },
+    /// Where there are no more loopback addresses, or none are to be used.
+    #[error(
+        "{name} is in mode Cluster, whose nodes need an address each, and here there are ports of 127.0.0.1 alone"
+    )]
+    OneAddress {
+        /// Which Redis.
+        name: String,
+    },
+    /// The resource is another one now in a way that a set cannot become.
+    #[error("{name} stays as it is: {faults}")]
+    Unchangeable {
+        /// Which Redis.
+        name: String,
+        /// Each with its field and what to do.
+        faults: String,
+    },
     /// No node or Sentinel has this name.
     #[error("there is no node or Sentinel {name:?}")]
     NoSuchMember {
@@ -271,6 +287,10 @@ impl LocalError {
             Self::EngineEnded { log, .. } => format!("see {}", log.display()),
             Self::NoSuchRedis { known, .. } | Self::NoSuchMember { known, .. } => one_of(known),
             Self::NotYet { .. } => "see `redoubt status`; start an engine with `redoubt up` if none runs".to_owned(),
+            Self::OneAddress { .. } => {
+                "use a system with more loopback addresses (Linux), without --single-address; a set that has its ports keeps them".to_owned()
+            }
+            Self::Unchangeable { .. } => "what runs goes on unchanged; undo the change, or create another Redis and move the data".to_owned(),
             Self::NameTaken { .. } => "choose another name, delete the other one, or use another --state-dir".to_owned(),
             Self::AddressTaken { endpoint, .. } => format!(
                 "stop what listens on {endpoint}; the member starts by itself as soon as the address is free"

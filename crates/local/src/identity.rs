@@ -1,7 +1,10 @@
 //! Who a set is and where it lives: made once, kept for ever.
 
 use redoubt_api::CheckedRedis;
-use redoubt_engine::platform::{Identity, MemberKind};
+use redoubt_engine::{
+    Counts,
+    platform::{Identity, MemberKind, Seat},
+};
 use redoubt_wire::config::{NodeEntry, SentinelEntry, sentinel_id};
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +28,9 @@ pub(crate) struct KeptIdentity {
     pub(crate) uid: String,
     /// Where its members are.
     pub(crate) block: Block,
+    /// Shards it was made with, in a cluster: its data is spread over them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) shards: Option<u32>,
 }
 
 impl KeptIdentity {
@@ -41,7 +47,7 @@ impl KeptIdentity {
     ) -> Result<(Self, Claim), LocalError> {
         let uid = new_uid()?;
         let (block, claim) = free_block(redis, &uid, single_address)?;
-        let identity = Self { uid, block };
+        let identity = Self { uid, block, shards: shards(redis) };
         files::private_dir(dir.root())?;
         files::write_json(&dir.identity(), &identity, Worth::Lasting)?;
         Ok((identity, claim))
@@ -61,11 +67,23 @@ impl KeptIdentity {
                 limit: self.block.limit(),
             })
         };
-        let (nodes, sentinels) = counts(redis);
+        if redis.cluster().is_some() && matches!(self.block, Block::Ports(_)) {
+            return Err(LocalError::OneAddress { name: name.clone() });
+        }
+        if shards(redis) != self.shards {
+            let told =
+                |shards: Option<u32>| shards.map_or_else(|| "no".to_owned(), |shards| shards.to_string());
+            let (old, new) = (told(self.shards), told(shards(redis)));
+            let faults = format!("its data is in {old} shards, and spec.mode and spec.shards ask for {new}");
+            return Err(LocalError::Unchangeable { name: name.clone(), faults });
+        }
+        let counts = Counts::wanted(redis);
+        let (nodes, sentinels) = (counts.total(MemberKind::Node), counts.sentinels);
         let node = |ordinal| {
             let place = place(MemberKind::Node, ordinal, nodes)?;
             Ok(NodeEntry {
                 name: member_name(name, MemberKind::Node, ordinal),
+                shard: Seat::of(ordinal).map(|seat| seat.shard),
                 server: place.server_endpoint(),
                 agent: place.agent_endpoint(),
             })
@@ -82,23 +100,23 @@ impl KeptIdentity {
         };
         Ok(Identity {
             uid: self.uid.clone(),
-            nodes: (0..nodes).map(node).collect::<Result<_, LocalError>>()?,
+            nodes: counts.ordinals(MemberKind::Node).map(node).collect::<Result<_, LocalError>>()?,
             sentinels: (0..sentinels).map(sentinel).collect::<Result<_, LocalError>>()?,
         })
     }
 }
 
-fn counts(redis: &CheckedRedis) -> (u32, u32) {
-    (redis.spec.replicas, redis.sentinel().map_or(0, |sentinel| sentinel.replicas))
+fn shards(redis: &CheckedRedis) -> Option<u32> {
+    redis.cluster().map(|cluster| cluster.shards)
 }
 
 /// Claimed first, then looked at: two engines that look at the same time cannot both take it.
 fn free_block(redis: &CheckedRedis, uid: &str, single_address: bool) -> Result<(Block, Claim), LocalError> {
-    let (nodes, sentinels) = counts(redis);
+    let counts = Counts::wanted(redis);
     let mut last = String::new();
     for attempt in 0..MAX_ATTEMPTS {
         let block = Block::candidate(uid, attempt, single_address);
-        match block.claim().and_then(|claim| block.probe(nodes, sentinels).map(|()| claim)) {
+        match block.claim().and_then(|claim| block.probe(counts).map(|()| claim)) {
             Ok(claim) => return Ok((block, claim)),
             Err(error) => last = format!("{block}: {error}"),
         }

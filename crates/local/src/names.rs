@@ -1,26 +1,38 @@
 //! Names of members.
 
-use redoubt_engine::platform::MemberKind;
+use redoubt_engine::platform::{MemberKind, Seat};
 
 /// Between a set's name and the ordinal of a Sentinel.
 const SENTINEL: &str = "sentinel";
+/// Between a set's name and the shard of a node in a cluster.
+const SHARD: &str = "shard";
 
-/// `cart-0`, `cart-sentinel-0`.
+/// `cart-0`, `cart-shard-0-0`, `cart-sentinel-0`.
 pub(crate) fn member_name(set: &str, kind: MemberKind, ordinal: u32) -> String {
     match kind {
-        MemberKind::Node => format!("{set}-{ordinal}"),
+        MemberKind::Node => match Seat::of(ordinal) {
+            Some(Seat { shard, index }) => format!("{set}-{SHARD}-{shard}-{index}"),
+            None => format!("{set}-{ordinal}"),
+        },
         MemberKind::Sentinel => format!("{set}-{SENTINEL}-{ordinal}"),
     }
 }
 
+/// More shards, or nodes of a shard, than any set has.
+const MOST_PLACES: u32 = 100;
+
 /// What a member of this set is, by its name; `None` for any other name.
 pub(crate) fn parse_member(set: &str, name: &str) -> Option<(MemberKind, u32)> {
     let rest = name.strip_prefix(set)?.strip_prefix('-')?;
-    let (kind, ordinal) = match rest.strip_prefix(SENTINEL) {
-        Some(rest) => (MemberKind::Sentinel, rest.strip_prefix('-')?),
-        None => (MemberKind::Node, rest),
+    let (kind, ordinal) = if let Some(rest) = rest.strip_prefix(SENTINEL) {
+        (MemberKind::Sentinel, rest.strip_prefix('-')?.parse().ok()?)
+    } else if let Some(rest) = rest.strip_prefix(SHARD) {
+        let (shard, index) = rest.strip_prefix('-')?.split_once('-')?;
+        let place = |text: &str| text.parse().ok().filter(|place| *place < MOST_PLACES);
+        (MemberKind::Node, Seat { shard: place(shard)?, index: place(index)? }.number())
+    } else {
+        (MemberKind::Node, rest.parse().ok()?)
     };
-    let ordinal = ordinal.parse().ok()?;
     // One name, one member: "cart-00" and "cart-+0" are nobody.
     (member_name(set, kind, ordinal) == name).then_some((kind, ordinal))
 }
@@ -42,6 +54,11 @@ mod tests {
             ("cart-0", Some((MemberKind::Node, 0))),
             ("cart-12", Some((MemberKind::Node, 12))),
             ("cart-sentinel-2", Some((MemberKind::Sentinel, 2))),
+            ("cart-shard-2-1", Some((MemberKind::Node, Seat { shard: 2, index: 1 }.number()))),
+            ("cart-shard-2", None),
+            ("cart-shard-02-1", None),
+            ("cart-shard-100-0", None),
+            ("cart-65536", None),
             ("cart", None),
             ("cart-", None),
             ("cart-00", None),

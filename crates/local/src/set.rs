@@ -195,10 +195,9 @@ impl Set {
 
     /// Has the members run that are to be there, and the others leave. All are tried; the first failure is told.
     pub(crate) async fn settle_members(&self, workload: &Workload, wish: &Wish) -> Result<(), LocalError> {
-        let wanted = |kind, count| (0..count).map(move |ordinal| (kind, ordinal));
-        let wanted: Vec<_> = wanted(MemberKind::Node, workload.nodes)
-            .chain(wanted(MemberKind::Sentinel, workload.sentinels))
-            .collect();
+        let counts = workload.counts();
+        let wanted = |kind| counts.ordinals(kind).map(move |ordinal| (kind, ordinal));
+        let wanted: Vec<_> = wanted(MemberKind::Node).chain(wanted(MemberKind::Sentinel)).collect();
         let minders = wanted
             .iter()
             .map(|&(kind, ordinal)| self.mind(kind, ordinal, None, true))

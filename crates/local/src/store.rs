@@ -4,7 +4,7 @@ mod watch;
 
 use std::{fs::File, path::Path};
 
-use redoubt_api::{CheckedRedis, Fault, Finding, Metadata, Redis, Resource, check, parse};
+use redoubt_api::{CheckedRedis, Fault, Finding, Metadata, Redis, Resource, check, check_change, parse};
 use rustix::fs::{FlockOperation, flock};
 
 use crate::{
@@ -58,6 +58,7 @@ impl Store {
             let namespace = before.metadata.key().namespace;
             return Err(LocalError::NameTaken { name: name.clone(), namespace });
         }
+        may_become(before.as_ref(), redis)?;
         let next = successor(redis, before.as_ref());
         let path = self.state.resource(name);
         let text = next
@@ -116,6 +117,15 @@ impl Store {
         flock(&file, FlockOperation::LockExclusive).map_err(|error| io_error("lock", &dir)(error.into()))?;
         Ok(file)
     }
+}
+
+/// A change that a set cannot follow is refused before anything is written. One that is at fault is judged elsewhere.
+fn may_become(before: Option<&Redis>, after: &Redis) -> Result<(), LocalError> {
+    let (Some(Ok((before, _))), Ok((after, _))) = (before.map(check), check(after)) else { return Ok(()) };
+    check_change(&before, &after).map_err(|faults| LocalError::Unchangeable {
+        name: after.key.name.clone(),
+        faults: faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
+    })
 }
 
 /// The resource with what the platform writes: its generation.

@@ -17,7 +17,10 @@ use crate::call::Call;
 
 /// What the application may not do at a data node: change the topology or the server's life. Client libraries ask
 /// CONFIG GET, ACL WHOAMI and MODULE LIST.
+/// It also asks a cluster what is where, and changes nothing there.
 const APPLICATION: &str = "+@all -replicaof -slaveof -failover -shutdown -debug \
+     -cluster +cluster|info +cluster|nodes +cluster|slots +cluster|shards +cluster|replicas +cluster|myid +cluster|keyslot \
+     +cluster|countkeysinslot +cluster|getkeysinslot +cluster|help \
      -module +module|list +module|help \
      -acl +acl|whoami +acl|cat +acl|help \
      -config +config|get +config|resetstat +config|help";
@@ -30,12 +33,14 @@ const ALL_CHANNELS: &str = "&*";
 const ALL_BUT_HELLO: &str = "&[^_]* &_ &_[^_]* &__ &__[^s]*";
 
 /// What the agent does at its own server and at those of its peers: look, elect, hand over, configure, rotate
-/// passwords, save, stop. It announces a new master through the nodes as well.
+/// passwords, save, stop; form a cluster, join it, have a replica stand for election. It announces a new master through
+/// the nodes as well.
 const AGENT_AT_NODES: &str = "resetchannels &__sentinel__:hello \
      +ping +info +role +dbsize +lastsave +time +wait +publish +replicaof +shutdown +bgsave +bgrewriteaof \
      +client|id +client|setname +client|getname +client|list +client|kill +client|pause +client|unpause +client|no-evict \
      +config|get +config|set +config|rewrite \
      +acl|setuser +acl|deluser +acl|getuser +acl|list +acl|users +acl|whoami +acl|log \
+     +cluster \
      +slowlog|len +slowlog|get +latency|latest +memory|stats +memory|doctor +command|info";
 
 /// What a replica sends to its master. Dual-channel replication of Valkey asks for SYNC as well.

@@ -18,7 +18,7 @@ pub mod trial;
 
 pub use call::Call;
 pub use live::{ApplyError, Change, apply_access, apply_live, plan_live, removed};
-pub use node::{ELECTABLE, NOT_ELECTABLE, NodeLaunch, Start, node_conf};
+pub use node::{CLUSTER_MEMORY, ELECTABLE, NO_FAILOVER, NOT_ELECTABLE, NodeLaunch, Start, node_conf};
 pub use sentinel::{
     Epochs, Memory, SentinelChange, SentinelChanges, SentinelLaunch, Stale, plan_sentinel,
     refresh_sentinel_conf, sentinel_conf, stale_entries,

@@ -33,7 +33,17 @@ pub enum Start {
     Master,
     /// As replica of the server announced here.
     ReplicaOf(Endpoint),
+    /// As its own memory of the cluster (`nodes.conf`) says.
+    Member {
+        /// What its files hold may be voted for: it leads by them.
+        electable: bool,
+    },
 }
+
+/// Where a server in a cluster keeps what it knows of it: its id, its slots, the others, its votes.
+pub const CLUSTER_MEMORY: &str = "nodes.conf";
+/// The bus is so far above the server's port.
+const BUS_OFFSET: u16 = 10_000;
 
 /// The whole `redis.conf` of a node. It holds `masterauth` in clear, so it belongs in a file that only its owner reads.
 ///
@@ -48,6 +58,7 @@ pub fn node_conf(set: &SetConfig, node: &NodeEntry, secrets: &Secrets, launch: &
     ));
     process(&mut file, node, launch);
     replication(&mut file, set, node, secrets, launch);
+    cluster(&mut file, set, node, launch);
     for user in acl::node_users(&set.access, secrets) {
         file.add(&["user"], &user.directive());
     }
@@ -97,6 +108,28 @@ fn replication(
     file.add(&["min-replicas-max-lag"], &[set.durability.max_replica_lag_s.to_string()]);
 }
 
+/// Who it is on the bus, and how it votes.
+fn cluster(file: &mut ConfFile, set: &SetConfig, node: &NodeEntry, launch: &NodeLaunch) {
+    let Some(config) = set.cluster() else { return };
+    file.add(&["cluster-enabled"], &["yes"]);
+    file.add(&["cluster-config-file"], &[CLUSTER_MEMORY]);
+    file.add(&["cluster-node-timeout"], &[config.node_timeout_ms.to_string()]);
+    file.add(&["cluster-announce-ip"], &[&node.server.host]);
+    file.add(&["cluster-announce-port"], &[node.server.port.to_string()]);
+    let bus = node.server.port.saturating_add(BUS_OFFSET);
+    file.add(&["cluster-announce-bus-port"], &[bus.to_string()]);
+    // A shard that is down is no reason for the others to refuse their slots.
+    file.add(&["cluster-require-full-coverage"], &["no"]);
+    // Which node belongs to which shard is the resource's to say.
+    file.add(&["cluster-allow-replica-migration"], &["no"]);
+    // A replica holds what its files held until it is in sync: it stands for no election before its agent says so.
+    let electable = matches!(launch.start, Start::Member { electable: true });
+    file.add(&[NO_FAILOVER], &[if electable { "no" } else { "yes" }]);
+}
+
+/// Keeps a replica from standing for election by itself.
+pub const NO_FAILOVER: &str = "cluster-replica-no-failover";
+
 /// What is kept on disk, under names that never change: [`crate::aof`] looks for them.
 fn persistence(file: &mut ConfFile, set: &SetConfig, launch: &NodeLaunch) {
     file.add(&["dbfilename"], &["dump.rdb"]);
@@ -119,6 +152,8 @@ pub(crate) fn words(text: &str) -> Vec<&str> {
 
 #[cfg(test)]
 mod tests {
+    use redoubt_wire::config::{ClusterConfig, Topology};
+
     use super::*;
     use crate::fixture::{node_launch, secrets, set};
 
@@ -169,6 +204,29 @@ mod tests {
         let text = node_conf(&set, &set.nodes[0], &secrets(), &node_launch());
         let clear = text.split_whitespace().filter(|word| word.ends_with("password"));
         assert_eq!(clear.collect::<Vec<_>>(), ["replication-password"]);
+    }
+
+    #[test]
+    fn a_node_of_a_cluster_says_where_it_is_and_is_not_elected_before_its_agent_says_so() {
+        let mut set = set(3, 0);
+        set.topology = Topology::Cluster(ClusterConfig { shards: 3, node_timeout_ms: 5000 });
+        for (electable, no_failover) in [(true, "no"), (false, "yes")] {
+            let file = conf(&set, &NodeLaunch { start: Start::Member { electable }, ..node_launch() });
+            for (name, value) in [
+                ("cluster-enabled", "yes"),
+                ("cluster-config-file", "nodes.conf"),
+                ("cluster-node-timeout", "5000"),
+                ("cluster-announce-ip", "127.0.0.1"),
+                ("cluster-announce-port", "6379"),
+                ("cluster-announce-bus-port", "16379"),
+                ("cluster-allow-replica-migration", "no"),
+                (NO_FAILOVER, no_failover),
+            ] {
+                assert_eq!(file.get(&[name]).unwrap(), [value], "{name}");
+            }
+            // A server in a cluster refuses to start with it.
+            assert!(file.get(&["replicaof"]).is_none());
+        }
     }
 
     /// What is ours is refused where the resource is read; else a user's line behind it would overrule it.

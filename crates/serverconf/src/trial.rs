@@ -136,6 +136,8 @@ fn frame(conf: &mut ConfFile, kind: Kind) {
     conf.add(&["loglevel"], &["notice"]);
     conf.add(&["user", USER], &["on", "nopass", "+@all", "~*", "&*"]);
     if kind == Kind::Node {
+        // Without a port of its own there is no bus; what else is said of a cluster is read all the same.
+        conf.add(&["cluster-enabled"], &["no"]);
         conf.add(&["save"], &[""]);
         conf.add(&["appendonly"], &["no"]);
     }

@@ -44,6 +44,18 @@ pub enum Topology {
     Standalone,
     /// One master, replicas, and Sentinels that vote.
     Sentinel(SentinelConfig),
+    /// Masters that share the slots and vote, each with replicas.
+    Cluster(ClusterConfig),
+}
+
+/// The shards of a set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterConfig {
+    /// Masters that share the slots.
+    pub shards: u32,
+    /// `cluster-node-timeout`.
+    pub node_timeout_ms: u64,
 }
 
 /// The Sentinels of a set.
@@ -70,8 +82,11 @@ pub struct SentinelConfig {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NodeEntry {
-    /// Name of the node: `cart-0`.
+    /// Name of the node: `cart-0`, in a cluster `cart-shard-0-0`.
     pub name: String,
+    /// The shard it belongs to, in a cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<u32>,
     /// Where its server is announced and reached.
     pub server: Endpoint,
     /// Where its agent answers.
@@ -135,9 +150,25 @@ impl SetConfig {
     #[must_use]
     pub fn sentinel(&self) -> Option<&SentinelConfig> {
         match &self.topology {
-            Topology::Standalone => None,
+            Topology::Standalone | Topology::Cluster(_) => None,
             Topology::Sentinel(sentinel) => Some(sentinel),
         }
+    }
+
+    /// The shards, in the mode that has them.
+    #[must_use]
+    pub fn cluster(&self) -> Option<ClusterConfig> {
+        match &self.topology {
+            Topology::Standalone | Topology::Sentinel(_) => None,
+            Topology::Cluster(cluster) => Some(*cluster),
+        }
+    }
+
+    /// The nodes that hold the same data as this one, itself included: all of them but in a cluster, where they are its
+    /// shard.
+    pub fn same_data<'a>(&'a self, node: &NodeEntry) -> impl Iterator<Item = &'a NodeEntry> {
+        let shard = node.shard;
+        self.nodes.iter().filter(move |other| other.shard == shard)
     }
 
     /// The node of this name.

@@ -74,6 +74,9 @@ pub struct NodeState {
     /// Its files cannot be written.
     #[serde(default)]
     pub disk_fault: Option<DiskFault>,
+    /// What its server says of the cluster; `None` in other modes, and while it does not answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<Box<ClusterView>>,
     /// Read when asked for.
     pub live: Option<Live>,
 }
@@ -86,6 +89,44 @@ pub struct DiskFault {
     pub why: String,
     /// Its server refuses writes for it, while it leads.
     pub refuses_writes: bool,
+}
+
+/// A cluster as one of its nodes sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterView {
+    /// Its id.
+    pub id: String,
+    /// Whom it follows, by id.
+    pub master: Option<String>,
+    /// It serves its slots.
+    pub is_ok: bool,
+    /// Epoch of the slots it owns, or of those its master does.
+    pub epoch: u64,
+    /// The slots it owns, as `0-5460,9000`; empty when there are none.
+    pub slots: String,
+    /// Other nodes it knows and holds for alive.
+    pub knows: Vec<Endpoint>,
+    /// How many slots have an owner.
+    pub covered: u16,
+    /// Slots on their way to or from this node.
+    pub open: u16,
+    /// Digest of which node owns which slot: the same at all nodes that agree.
+    pub map: String,
+}
+
+impl ClusterView {
+    /// It owns slots.
+    #[must_use]
+    pub fn leads(&self) -> bool {
+        !self.slots.is_empty()
+    }
+
+    /// It knows nobody, owns nothing and follows nobody: as on its first day.
+    #[must_use]
+    pub fn is_blank(&self) -> bool {
+        self.knows.is_empty() && self.slots.is_empty() && self.master.is_none()
+    }
 }
 
 /// Where a node stands in its life.

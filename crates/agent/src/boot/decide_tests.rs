@@ -30,6 +30,7 @@ fn set(nodes: usize) -> SetConfig {
         }),
         nodes: (0..nodes)
             .map(|n| NodeEntry {
+                shard: None,
                 name: format!("cart-{n}"),
                 server: at(n),
                 agent: Endpoint::new(format!("127.1.0.{n}"), 9121),
@@ -71,7 +72,16 @@ fn led(epoch: u64, offset: u64) -> Record {
 fn node(phase: Phase, replication: Option<Replication>, record: Option<Record>) -> NodeState {
     let joined = replication.is_some();
     let on_disk = record.map_or(OnDisk::Nothing, OnDisk::Data);
-    NodeState { phase, replication, ready: false, joined, on_disk, disk_fault: None, live: None }
+    NodeState {
+        phase,
+        replication,
+        ready: false,
+        joined,
+        on_disk,
+        cluster: None,
+        disk_fault: None,
+        live: None,
+    }
 }
 
 fn waiting(record: Option<Record>) -> NodeState {

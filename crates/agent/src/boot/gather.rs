@@ -27,7 +27,7 @@ pub(crate) async fn gather(
     let sentinels = sentinels.with_deadline(ANSWER);
     let (named, states) = tokio::join!(
         join_all(entries(set).map(|(name, sentinel)| ask_sentinel(&sentinels, peers, name, sentinel))),
-        join_all(set.nodes.iter().filter(|node| node.name != me).map(|node| ask_peer(peers, node))),
+        ask_nodes(set.nodes.iter().filter(|node| node.name != me), peers),
     );
     Survey { me: me.to_owned(), own, sentinels: named, peers: states, waited }
 }
@@ -63,6 +63,11 @@ async fn is_blank(peers: &Peers, sentinel: &SentinelEntry) -> bool {
         Some(AgentRole::Sentinel(state)) => state.master.is_none() && state.epoch == 0,
         Some(AgentRole::Node(_)) | None => false,
     }
+}
+
+/// Asks the agents of these nodes.
+pub(crate) async fn ask_nodes(nodes: impl Iterator<Item = &NodeEntry>, peers: &Peers) -> Vec<PeerAnswer> {
+    join_all(nodes.map(|node| ask_peer(peers, node))).await
 }
 
 async fn ask_peer(peers: &Peers, node: &NodeEntry) -> PeerAnswer {

@@ -6,5 +6,5 @@
 mod decide;
 mod gather;
 
-pub(crate) use decide::{Decision, Election, SentinelAnswer, Survey, decide};
-pub(crate) use gather::gather;
+pub(crate) use decide::{Decision, Election, PeerAnswer, SentinelAnswer, Survey, compare, decide};
+pub(crate) use gather::{ask_nodes, gather};

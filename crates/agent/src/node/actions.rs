@@ -7,13 +7,13 @@ use redoubt_election::{
     look_at_master, named_now,
 };
 use redoubt_redis::Endpoint;
-use redoubt_serverconf::ELECTABLE;
+use redoubt_serverconf::{ELECTABLE, NO_FAILOVER};
 use redoubt_wire::{
     failover::Cause,
     state::{AgentRole, NodeState, OnDisk, Replication},
 };
 
-use super::{Node, fence::Facts, look::Seen, serve::Watchman};
+use super::{Node, fence::Facts, serve::Watchman};
 use crate::{agent::ANSWER, server::Server};
 
 impl Node {
@@ -41,6 +41,10 @@ impl Node {
             self.reconfigure(server, watchman).await;
         }
         self.learn_data_set(watchman).await;
+        if self.is_clustered() {
+            self.tend(server, watchman).await;
+            self.leave_full_disk(server, watchman).await;
+        }
         if self.agent.set.sentinel().is_none() {
             return;
         }
@@ -73,8 +77,12 @@ impl Node {
     }
 
     /// A replica that got in sync is a living copy from now on, and may be elected.
-    async fn join(&mut self, server: &mut Server, watchman: &mut Watchman) {
-        let in_sync = watchman.seen.as_ref().is_some_and(Seen::link_up);
+    pub(super) async fn join(&mut self, server: &mut Server, watchman: &mut Watchman) {
+        // In a cluster a server is a master before it has a place.
+        let in_sync = watchman.seen.as_ref().is_some_and(|seen| {
+            seen.link_up()
+                && (seen.cluster.is_none() || matches!(seen.replication, Replication::Replica { .. }))
+        });
         if watchman.joined || !in_sync || !self.make_electable(server).await {
             return;
         }
@@ -83,10 +91,11 @@ impl Node {
         self.agent.shared.update_node(|node| node.joined = true);
     }
 
-    async fn make_electable(&self, server: &mut Server) -> bool {
+    pub(super) async fn make_electable(&self, server: &mut Server) -> bool {
         let priority = self.agent.set.directives.get("replica-priority").map_or(ELECTABLE, String::as_str);
+        let setting = if self.is_clustered() { (NO_FAILOVER, "no") } else { ("replica-priority", priority) };
         let set = match server.connection().await {
-            Ok(connection) => connection.config_set(&[("replica-priority", priority)]).await,
+            Ok(connection) => connection.config_set(&[setting]).await,
             Err(error) => Err(error),
         };
         if let Err(error) = &set {

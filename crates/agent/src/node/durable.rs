@@ -150,6 +150,20 @@ impl Durable {
         Ok(())
     }
 
+    /// The data set of a shard begins with this node, whose server runs already.
+    pub(super) async fn begin_data_set(&mut self) -> Result<(), RecordError> {
+        let data_set = ids::data_set();
+        let record = first_record(data_set.clone(), self.epoch, true);
+        if self.persistent {
+            let (dir, record) = (self.dir.clone(), record.clone());
+            off_thread(move || record::store(&dir, &record)).await?;
+        }
+        self.data_set = Some(data_set);
+        self.on_disk = OnDisk::Data(record);
+        self.joined = true;
+        Ok(())
+    }
+
     /// What the successor has to know.
     pub(super) fn memory(&self, persistent: bool) -> Memory {
         Memory {

@@ -21,13 +21,16 @@ use crate::{
 };
 
 /// Others that start at the same moment are ready within some tens of milliseconds.
-const FIRST_LOOK: Duration = Duration::from_millis(20);
+pub(super) const FIRST_LOOK: Duration = Duration::from_millis(20);
 /// A master that is found takes the next survey; nobody else says that it is there.
-const SLOWEST_LOOK: Duration = Duration::from_millis(500);
+pub(super) const SLOWEST_LOOK: Duration = Duration::from_millis(500);
 
 impl Node {
     /// Waits until this node may start, and as what. `None`: it was asked to stop.
     pub(super) async fn enter(&mut self) -> Option<Role> {
+        if self.is_clustered() {
+            return self.enter_cluster().await;
+        }
         let began = Instant::now();
         let mut pause = FIRST_LOOK;
         let mut told = String::new();
@@ -68,7 +71,7 @@ impl Node {
                 }
                 Decision::Elect(Election::ForMe { named }) => {
                     let beginning = Beginning::Follow { data_set: None };
-                    return Some(Role { follow: Some(named), beginning, elect: true, joined: false });
+                    return Some(Role { follow: Some(named), beginning, elect: true, ..Role::default() });
                 }
                 Decision::Elect(Election::AwayFromMe) => {
                     let server = self.me.server.clone();
@@ -93,7 +96,7 @@ impl Node {
     }
 
     /// What the files of this node hold.
-    async fn own_record(&mut self) -> Result<OnDisk, Fault> {
+    pub(super) async fn own_record(&mut self) -> Result<OnDisk, Fault> {
         let files = self.files(StartsAs::Undecided).await?;
         let own = self.durable.reload(files.held).await?;
         let dir = self.agent.args.data.clone();
@@ -108,7 +111,7 @@ impl Node {
     }
 
     /// Says once why this node waits; again only when the reason is another.
-    fn tell_waiting(&self, told: &mut String, why: String, left: Option<Duration>) {
+    pub(super) fn tell_waiting(&self, told: &mut String, why: String, left: Option<Duration>) {
         if *told == why {
             return;
         }

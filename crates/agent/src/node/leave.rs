@@ -128,7 +128,8 @@ impl Node {
     }
 
     pub(super) fn could_hand_over(&self) -> bool {
-        self.agent.set.sentinel().is_some() && self.agent.set.nodes.len() > 1
+        let elects = self.agent.set.sentinel().is_some() || self.is_clustered();
+        elects && self.agent.set.same_data(&self.me).count() > 1
     }
 
     /// Hands the mastership over, to `to` or to the best.
@@ -161,6 +162,11 @@ impl Node {
         if let Some(id) = id {
             request.id = id;
         }
+        if self.is_clustered() {
+            let report = self.hand_slots_over(server, request).await;
+            self.look(server, watchman).await;
+            return Ok(report);
+        }
         let report = self.carry_out(server, request).await?;
         self.durable.heard_epoch(report.failover.epoch.unwrap_or(0));
         self.remember(&report);
@@ -184,8 +190,8 @@ impl Node {
     /// What can be known to be wrong before anything is begun.
     fn may_switch(&self, watchman: &Watchman, to: Option<&str>) -> Result<(), Refusal> {
         let me = &self.me.name;
-        let Some(Replication::Master { replicas }) = watchman.seen.as_ref().map(|seen| &seen.replication)
-        else {
+        let leads = watchman.seen.as_ref().filter(|seen| seen.leads());
+        let Some(Replication::Master { replicas }) = leads.map(|seen| &seen.replication) else {
             return Err(refusal(
                 &format!("{me} is not the master"),
                 "ask the node that is; `redoubt status` names it",
@@ -194,7 +200,7 @@ impl Node {
         if !self.could_hand_over() {
             return Err(refusal(
                 "there is no other node to hand over to",
-                "raise spec.replicas in mode Sentinel",
+                "raise spec.replicas in mode Sentinel, spec.replicasPerShard in mode Cluster",
             ));
         }
         let Some(to) = to else { return Ok(()) };

@@ -4,13 +4,13 @@ use std::time::{Duration, Instant};
 
 use redoubt_election::Moment;
 use redoubt_redis::{
-    Error,
+    Connection, Error,
     info::{Info, NodeRole, Unwritten},
 };
 use redoubt_wire::state::{Live, Phase, Replication};
 
 use super::{LastSeen, Node, hang::Look, serve::Watchman};
-use crate::{agent::ANSWER, server::Server};
+use crate::{agent::ANSWER, cluster::ClusterSeen, server::Server};
 
 /// What a server said of itself.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,12 +31,20 @@ pub(super) struct Seen {
     pub(super) unwritten: Option<Unwritten>,
     pub(super) version: Option<String>,
     pub(super) live: Live,
+    /// In a cluster: what it says of that.
+    pub(super) cluster: Option<ClusterSeen>,
 }
 
 impl Seen {
     /// Nothing is about to change by itself.
     pub(super) fn settled(&self) -> bool {
         !self.loading && self.link_up()
+    }
+
+    /// A master; in a cluster one that owns slots.
+    pub(super) fn leads(&self) -> bool {
+        let owns = self.cluster.as_ref().is_none_or(|cluster| cluster.view.leads());
+        owns && matches!(self.replication, Replication::Master { .. })
     }
 
     /// Of a master.
@@ -98,6 +106,7 @@ impl Seen {
             unwritten: persistence.unwritten(),
             version: info.version().map(|version| version.to_string()),
             live: live(info, offset, replication.last_io_s),
+            cluster: None,
         })
     }
 }
@@ -131,7 +140,7 @@ impl Node {
     /// Looks at the server and lets everybody know what changed.
     pub(super) async fn look(&mut self, server: &mut Server, watchman: &mut Watchman) {
         let (asked, patience) = (self.agent.clock.now(), watchman.hang.left().clamp(LEAST_PATIENCE, ANSWER));
-        let answer = ask_within(server, asked, patience).await;
+        let answer = ask_within(server, asked, patience, self.is_clustered()).await;
         let look = Look {
             at: Instant::now(),
             answered: !matches!(answer, Answer::Silent(_)),
@@ -164,7 +173,7 @@ impl Node {
 
     async fn take_in(&mut self, server: &Server, watchman: &mut Watchman, seen: Seen) {
         let now = self.agent.clock.now();
-        let master = matches!(seen.replication, Replication::Master { .. });
+        let master = seen.leads();
         let alone = matches!(&seen.replication, Replication::Master { replicas } if replicas.is_empty());
         watchman.alone_since = alone.then(|| watchman.alone_since.unwrap_or(now));
         let whole =
@@ -173,6 +182,9 @@ impl Node {
         if !seen.loading && watchman.joined {
             self.last_seen = Some(LastSeen { master, offset: seen.offset, replid: seen.replid.clone() });
             self.durable.saw(&seen);
+        }
+        if let Some(cluster) = &seen.cluster {
+            self.durable.heard_epoch(cluster.view.epoch);
         }
         let ready = self.is_ready(&seen);
         let pid = server.pid();
@@ -191,6 +203,7 @@ impl Node {
             node.joined = joined;
             node.on_disk = on_disk;
             node.live = Some(seen.live.clone());
+            node.cluster = seen.cluster.as_ref().map(|cluster| Box::new(cluster.view.clone()));
         });
         watchman.seen = Some(seen);
         self.tell_fence(watchman);
@@ -213,26 +226,31 @@ impl Node {
         }
     }
 
-    /// A replica is ready in sync; a master unless a Sentinel majority names another.
-    fn is_ready(&self, seen: &Seen) -> bool {
+    /// A replica is ready in sync; a master unless a Sentinel majority names another, in a cluster when it serves its
+    /// slots.
+    pub(super) fn is_ready(&self, seen: &Seen) -> bool {
         let views = self.agent.inbox.hearing.views();
         let named = views.named();
         !seen.loading
             && match &seen.replication {
-                Replication::Master { .. } => named.is_none_or(|named| *named == self.me.server),
+                Replication::Master { .. } => {
+                    let serves = |cluster: &ClusterSeen| cluster.view.is_ok && cluster.view.leads();
+                    named.is_none_or(|named| *named == self.me.server)
+                        && seen.cluster.as_ref().is_none_or(serves)
+                }
                 Replication::Replica { .. } => seen.link_up(),
             }
     }
 }
 
 /// Never waits longer than it takes to call the server hanging.
-async fn ask_within(server: &mut Server, asked: Moment, patience: Duration) -> Answer {
+async fn ask_within(server: &mut Server, asked: Moment, patience: Duration, clustered: bool) -> Answer {
     let silent = |peer: String| Answer::Silent(format!("{peer} said nothing within {patience:?}"));
     let peer = server.endpoint().to_string();
-    tokio::time::timeout(patience, ask(server, asked)).await.unwrap_or_else(|_| silent(peer))
+    tokio::time::timeout(patience, ask(server, asked, clustered)).await.unwrap_or_else(|_| silent(peer))
 }
 
-async fn ask(server: &mut Server, asked: Moment) -> Answer {
+async fn ask(server: &mut Server, asked: Moment, clustered: bool) -> Answer {
     let connection = match server.connection().await {
         Ok(connection) => connection,
         Err(Error::Server { code, .. }) if code == "BUSY" => return Answer::Busy,
@@ -240,9 +258,20 @@ async fn ask(server: &mut Server, asked: Moment) -> Answer {
     };
     match connection.info(None).await {
         Ok(info) => match Seen::read(&info, asked) {
+            Some(seen) if clustered => ask_cluster(connection, seen).await,
             Some(seen) => Answer::Seen(Box::new(seen)),
             None => Answer::Busy,
         },
+        Err(Error::Server { .. }) => Answer::Busy,
+        Err(error) => Answer::Silent(error.to_string()),
+    }
+}
+
+/// A server that reads its files says nothing of the cluster yet.
+async fn ask_cluster(connection: &mut Connection, seen: Seen) -> Answer {
+    match ClusterSeen::ask(connection).await {
+        Ok(cluster) => Answer::Seen(Box::new(Seen { cluster: Some(cluster), ..seen })),
+        Err(Error::Server { code, .. }) if code == "LOADING" => Answer::Seen(Box::new(seen)),
         Err(Error::Server { .. }) => Answer::Busy,
         Err(error) => Answer::Silent(error.to_string()),
     }

@@ -1,6 +1,7 @@
 //! The life of a data node: decide who it may be, start its server, look after it, mourn it, begin again.
 
 mod actions;
+mod cluster;
 mod disk;
 mod durable;
 mod enter;
@@ -43,6 +44,10 @@ pub(crate) struct Node {
     version: ServerVersion,
     /// What the server was, when it was last seen.
     last_seen: Option<LastSeen>,
+    /// In a cluster: another node was just seen to have its slots.
+    replaced: bool,
+    /// In a cluster: this node began to form it and has not seen it whole; nothing while its note was not looked for.
+    forming: Option<bool>,
 }
 
 /// What the server was when it was last seen.
@@ -54,6 +59,7 @@ struct LastSeen {
 }
 
 /// What a server is started as.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own; no two make a state together")]
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Role {
     /// Whom it follows; nobody: it leads.
@@ -64,6 +70,10 @@ struct Role {
     elect: bool,
     /// It runs already, and has been in sync.
     joined: bool,
+    /// In a cluster: it has no place in it yet.
+    blank: bool,
+    /// In a cluster: a living master has all that it had.
+    led: bool,
 }
 
 /// Lives until it is asked to stop.
@@ -76,7 +86,8 @@ pub(crate) async fn run(agent: Agent) -> Result<(), Fault> {
     node.recall();
     loop {
         let (role, started) = if let Some(server) = inherited.take() {
-            (Role { joined: node.durable.is_joined(), ..Role::default() }, Ok(server))
+            let joined = node.durable.is_joined();
+            (Role { joined, blank: !joined, ..Role::default() }, Ok(server))
         } else {
             node.keep_data_folder();
             let Some(role) = node.enter().await else { return Ok(()) };
@@ -115,7 +126,17 @@ impl Node {
         let context =
             Context::new(Arc::clone(&agent.set), name.clone(), agent.nodes.clone(), agent.sentinels.clone());
         let durable = Durable::new(agent.args.data.clone());
-        let mut node = Self { agent, me, context, named: None, durable, version, last_seen: None };
+        let mut node = Self {
+            agent,
+            me,
+            context,
+            named: None,
+            durable,
+            version,
+            last_seen: None,
+            replaced: false,
+            forming: None,
+        };
         node.listen();
         Ok(node)
     }
@@ -143,6 +164,7 @@ impl Node {
             }
             if !matches!(phase, Phase::Running | Phase::Stopping) {
                 node.replication = None;
+                node.cluster = None;
             }
             node.phase = phase;
         });

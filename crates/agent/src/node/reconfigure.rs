@@ -110,6 +110,7 @@ impl Node {
     fn conf_now(&self, watchman: &Watchman, new: &NewSettings) -> String {
         let seen = watchman.seen.as_ref();
         let start = match seen.map(|seen| &seen.replication) {
+            _ if self.is_clustered() => Start::Member { electable: watchman.joined },
             Some(Replication::Replica { master, .. }) => Start::ReplicaOf(master.clone()),
             Some(Replication::Master { .. }) | None => Start::Master,
         };

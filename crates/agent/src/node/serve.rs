@@ -14,6 +14,7 @@ use redoubt_wire::{
 
 use super::{
     Node, Role,
+    cluster::Tending,
     fence::{FenceKeeper, Post},
     hang::HangWatch,
     look::Seen,
@@ -85,12 +86,14 @@ pub(super) struct Watchman {
     pub(super) settings_due: bool,
     /// When this node, which was told to end, goes about it.
     pub(super) leaves_at: Option<tokio::time::Instant>,
+    /// Its place in the cluster.
+    pub(super) tending: Tending,
 }
 
 impl Watchman {
     /// The server was a master when it was last seen.
     pub(super) fn leads(&self) -> bool {
-        self.seen.as_ref().is_some_and(|seen| matches!(seen.replication, Replication::Master { .. }))
+        self.seen.as_ref().is_some_and(Seen::leads)
     }
 
     /// The server was a replica when it was last seen.
@@ -129,6 +132,7 @@ impl Node {
             // The server before may have died while new settings were being carried into it.
             settings_due: true,
             leaves_at: None,
+            tending: Tending { blank: role.blank, ..Tending::default() },
         };
         let mut next = tokio::time::Instant::now();
         loop {
@@ -214,7 +218,9 @@ impl Node {
     /// The server came back to follow a master that has gone since. What it holds must be compared first.
     fn is_stranded(&self, watchman: &mut Watchman) -> bool {
         let now = self.agent.clock.now();
-        let waits = watchman.elect.is_none()
+        // In a cluster it waits for its master where it is.
+        let waits = !self.is_clustered()
+            && watchman.elect.is_none()
             && !watchman.joined
             && watchman.named != NamedMaster::Leads
             && watchman.seen.as_ref().is_some_and(|seen| !seen.loading && !seen.is_connected());
@@ -230,6 +236,9 @@ impl Node {
             Some(seen) if !seen.settled() => EAGER,
             Some(_) if !watchman.files_settled && watchman.files_fault.is_none() => EAGER * 4,
             Some(_) if self.durable.is_copying() => EAGER * 4,
+            Some(seen) if seen.cluster.is_some() && !self.is_ready(seen) => EAGER * 4,
+            // Nobody tells a replica that it was elected, and others ask its agent who leads.
+            Some(seen) if seen.cluster.is_some() && !seen.leads() => CALM / 4,
             Some(_) => CALM,
         };
         if let Some(wake) = watchman.rescue.wake_at() {
@@ -253,6 +262,9 @@ impl Node {
         self.agent.shared.update(|state| state.server_pid = None);
         self.agent.shared.notice("ServerEnded", how, true);
         let was_master = self.last_seen.as_ref().is_some_and(|seen| seen.master);
+        if was_master && self.is_clustered() {
+            self.have_replaced(if hung { Cause::Hang } else { Cause::Crash }).await;
+        }
         if was_master && self.agent.set.sentinel().is_some() && self.agent.set.nodes.len() > 1 {
             let cause = if hung { Cause::Hang } else { Cause::Crash };
             let master = self.me.server.clone();

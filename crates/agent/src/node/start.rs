@@ -12,7 +12,8 @@ use crate::{agent::server_endpoint, fault::Fault, server::Server};
 impl Role {
     /// A node that is to be voted for follows nobody who serves.
     fn starts_as(&self) -> StartsAs {
-        if self.follow.is_some() && !self.elect { StartsAs::Replica } else { StartsAs::Master }
+        let follows = (self.follow.is_some() && !self.elect) || self.led;
+        if follows { StartsAs::Replica } else { StartsAs::Master }
     }
 }
 
@@ -21,6 +22,7 @@ impl Node {
     pub(super) async fn start(&mut self, role: &Role) -> Result<Server, Fault> {
         self.set_phase(Phase::Starting);
         self.last_seen = None;
+        (self.replaced, self.forming) = (false, None);
         let files = self.files(role.starts_as()).await?;
         if files.lost {
             let what = "the files that held this node's data are gone; it starts with what is left";
@@ -29,7 +31,11 @@ impl Node {
         let launch = NodeLaunch {
             bind: self.bind(),
             data_dir: self.agent.args.data.clone(),
-            start: role.follow.clone().map_or(Start::Master, Start::ReplicaOf),
+            start: match &role.follow {
+                _ if self.is_clustered() => Start::Member { electable: role.joined },
+                Some(master) => Start::ReplicaOf(master.clone()),
+                None => Start::Master,
+            },
             aof_in_file: files.aof_in_file,
             min_replicas_to_write: self.first_fence(),
         };

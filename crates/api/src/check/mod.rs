@@ -1,5 +1,7 @@
 //! From what was written to what is wanted: defaults applied, every fault found.
 
+mod change;
+mod cluster;
 mod directives;
 mod durability;
 mod names;
@@ -18,6 +20,7 @@ use crate::{
     text::nearest,
 };
 
+pub use change::check_change;
 pub(crate) use directives::{sentinel_refusal, server_refusal};
 pub use secret::check_secret;
 
@@ -61,9 +64,14 @@ pub fn check(redis: &Redis) -> Result<(CheckedRedis, Vec<Warning>), Vec<Fault>> 
 fn spec(redis: &Redis, findings: &mut Findings) -> CheckedSpec {
     let spec = &redis.spec;
     let mode = spec.mode.unwrap_or(defaults::MODE);
-    not_yet(spec, mode, findings);
-    let replicas = replicas(spec, mode, findings);
+    not_yet(spec, findings);
+    cluster::misplaced(spec, mode, findings);
+    let of_one = (mode != Mode::Cluster).then(|| replicas(spec, mode, findings));
     let topology = topology(spec, mode, findings);
+    let replicas = match (&topology, of_one) {
+        (CheckedTopology::Cluster(cluster), _) => cluster.nodes(),
+        (CheckedTopology::Standalone | CheckedTopology::Sentinel(_), of_one) => of_one.unwrap_or_default(),
+    };
     let durability = durability::check(spec, &topology, replicas, findings);
     let resources = resources::check(spec, findings);
     CheckedSpec {
@@ -97,10 +105,7 @@ fn spec(redis: &Redis, findings: &mut Findings) -> CheckedSpec {
 }
 
 /// What has its place in the types and no code behind it.
-fn not_yet(spec: &RedisSpec, mode: Mode, findings: &mut Findings) {
-    if mode == Mode::Cluster {
-        findings.fault("spec.mode", "Cluster is not available yet", "write Sentinel or Standalone");
-    }
+fn not_yet(spec: &RedisSpec, findings: &mut Findings) {
     if let Some(tls) = &spec.tls
         && (tls.enabled == Some(true) || (tls.enabled.is_none() && tls.secret_name.is_some()))
     {
@@ -133,15 +138,14 @@ fn replicas(spec: &RedisSpec, mode: Mode, findings: &mut Findings) -> u32 {
 }
 
 fn topology(spec: &RedisSpec, mode: Mode, findings: &mut Findings) -> CheckedTopology {
+    if mode != Mode::Sentinel && spec.sentinel.is_some() {
+        let message = format!("has no effect in mode {mode:?}");
+        findings.warn("spec.sentinel", message, "remove it, or write mode: Sentinel");
+    }
     match mode {
         Mode::Sentinel => CheckedTopology::Sentinel(sentinel::check(spec.sentinel.as_ref(), findings)),
-        Mode::Standalone | Mode::Cluster => {
-            if spec.sentinel.is_some() {
-                let message = format!("has no effect in mode {mode:?}");
-                findings.warn("spec.sentinel", message, "remove it, or write mode: Sentinel");
-            }
-            CheckedTopology::Standalone
-        }
+        Mode::Standalone => CheckedTopology::Standalone,
+        Mode::Cluster => CheckedTopology::Cluster(cluster::check(spec, findings)),
     }
 }
 

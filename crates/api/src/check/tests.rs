@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::check;
+use super::{check, check_change};
 use crate::{AofFsync, CheckedRedis, CheckedTopology, Engine, Fault, Redis, Resource, Warning, parse};
 
 fn redis(spec: &str) -> Redis {
@@ -83,6 +83,35 @@ fn what_was_written_is_what_is_wanted() {
 }
 
 #[test]
+fn a_cluster_has_the_nodes_of_all_its_shards() {
+    let (cart, _) = accepted("  {mode: Cluster, shards: 5, replicasPerShard: 2}");
+    let cluster = cart.cluster().unwrap();
+    assert_eq!((cluster.shards, cluster.replicas_per_shard, cart.spec.replicas), (5, 2, 15));
+    let (cart, warnings) = accepted("  mode: Cluster");
+    assert_eq!((cart.spec.replicas, warnings), (6, Vec::new()));
+}
+
+#[test]
+fn neither_the_mode_nor_the_shape_of_a_cluster_changes() {
+    let of = |spec: &str| accepted(spec).0;
+    let cluster = "  {mode: Cluster, shards: 3, replicasPerShard: 1}";
+    for (before, after, path) in [
+        ("", cluster, "spec.mode"),
+        (cluster, "  mode: Standalone", "spec.mode"),
+        (cluster, "  {mode: Cluster, shards: 4}", "spec.shards"),
+        (cluster, "  {mode: Cluster, replicasPerShard: 2}", "spec.replicasPerShard"),
+    ] {
+        let faults = check_change(&of(before), &of(after)).unwrap_err();
+        let [fault] = &faults[..] else { panic!("{after}: {faults:?}") };
+        assert_eq!(fault.path, path, "{before} to {after}");
+        assert!(fault.hint.is_some(), "{after}: every fault says what to do");
+    }
+    let same = "  {mode: Cluster, config: {maxmemory: 1gb}}";
+    assert_eq!(check_change(&of(cluster), &of(same)), Ok(()));
+    assert_eq!(check_change(&of(""), &of("  replicas: 5")), Ok(()));
+}
+
+#[test]
 fn limits_follow_a_shorter_down_after() {
     for (down_after, lag_s, hang_ms) in
         [("5s", 3, 3_000), ("10s", 3, 3_000), ("4s", 3, 2_400), ("3s", 2, 1_800)]
@@ -103,8 +132,18 @@ fn the_quorum_is_the_majority() {
 }
 
 /// Spec, path of the only fault, words of its message.
-const REFUSED: [(&str, &str, &str); 32] = [
-    ("  mode: Cluster", "spec.mode", "not available yet"),
+const REFUSED: [(&str, &str, &str); 38] = [
+    ("  {mode: Cluster, shards: 2}", "spec.shards", "at least 3"),
+    ("  {mode: Cluster, shards: 21}", "spec.shards", "at most 20"),
+    ("  {mode: Cluster, replicasPerShard: 5}", "spec.replicasPerShard", "at most 4"),
+    ("  {mode: Cluster, replicas: 6}", "spec.replicas", "no meaning in mode Cluster"),
+    ("  shards: 3", "spec.shards", "no meaning in mode Sentinel"),
+    (
+        "  {mode: Cluster, durability: {minReplicasToWrite: 2}}",
+        "spec.durability.minReplicasToWrite",
+        "nothing could be written",
+    ),
+    ("  {mode: Cluster, durability: {hangLimit: 5s}}", "spec.durability.hangLimit", "node timeout"),
     ("  tls: {enabled: true}", "spec.tls", "not available yet"),
     ("  tls: {secretName: cart-tls}", "spec.tls", "not available yet"),
     ("  replicas: 0", "spec.replicas", "at least 1"),
@@ -158,7 +197,9 @@ fn what_cannot_work_is_refused_with_its_path() {
 }
 
 /// Spec, path of the only warning, words of its message.
-const DOUBTFUL: [(&str, &str, &str); 13] = [
+const DOUBTFUL: [(&str, &str, &str); 15] = [
+    ("  {mode: Cluster, replicasPerShard: 0}", "spec.replicasPerShard", "none to take over"),
+    ("  {mode: Cluster, sentinel: {quorum: 2}}", "spec.sentinel", "no effect in mode Cluster"),
     ("  replicas: 1", "spec.replicas", "none to take over"),
     ("  {mode: Standalone, sentinel: {quorum: 2}}", "spec.sentinel", "no effect in mode Standalone"),
     ("  {version: '7.2', image: 'redis:7.2'}", "spec.version", "no effect beside spec.image"),

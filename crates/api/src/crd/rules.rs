@@ -35,7 +35,7 @@ const LONGEST: [(&str, u32); 3] = [
 const SPEC: [(&str, &str); 4] = [
     (
         "self.?mode.orValue('Sentinel') != 'Cluster'",
-        "spec.mode: Cluster is not available yet; write Sentinel or Standalone",
+        "spec.mode: Cluster is not available on Kubernetes yet; write Sentinel or Standalone",
     ),
     (
         "self.?mode.orValue('Sentinel') != 'Standalone' || self.?replicas.orValue(1) == 1",

@@ -29,10 +29,18 @@ pub struct RedisSpec {
     /// Secrets with the credentials of image registries. Default: none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub image_pull_secrets: Vec<SecretName>,
-    /// Data nodes, the master among them. Default: 3; 1 in `Standalone`.
+    /// Data nodes, the master among them. Default: 3; 1 in `Standalone`. Not in `Cluster`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub replicas: Option<u32>,
+    /// Masters that share the slots, in `mode: Cluster`. Cannot be changed yet. Default: 3.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 3, max = 20))]
+    pub shards: Option<u32>,
+    /// Replicas of each master, in `mode: Cluster`. Cannot be changed yet. Default: 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = 4))]
+    pub replicas_per_shard: Option<u32>,
     /// The Sentinels, in `mode: Sentinel`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sentinel: Option<SentinelSpec>,
@@ -83,7 +91,7 @@ pub enum Mode {
     Standalone,
     /// One master, replicas that follow it, and Sentinels that elect the next master.
     Sentinel,
-    /// Several shards. Not available yet.
+    /// Several masters that share the slots, each with its replicas. Not on Kubernetes yet.
     Cluster,
 }
 

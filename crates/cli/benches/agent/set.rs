@@ -176,6 +176,7 @@ fn config() -> SetConfig {
 fn node(number: usize) -> NodeEntry {
     let host = host(number);
     NodeEntry {
+        shard: None,
         name: format!("bench-{number}"),
         server: Endpoint::new(host.clone(), 6379),
         agent: Endpoint::new(host, AGENT_PORT),

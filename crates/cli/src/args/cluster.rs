@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use redoubt_redis::Endpoint;
 use redoubt_slots::{Method, Options};
 
-use super::{DataForm, example};
+use super::{DataForm, StateArgs, example};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ClusterCommand {
@@ -14,7 +14,7 @@ pub(crate) enum ClusterCommand {
     #[command(after_help = example("redoubt cluster create 10.0.0.1:6379 10.0.0.2:6379 10.0.0.3:6379"))]
     Create(CreateArgs),
     /// Say what is wrong with a cluster; exit with 4 if anything is
-    #[command(after_help = example("redoubt cluster check --addr 10.0.0.1:6379"))]
+    #[command(after_help = example("redoubt cluster check cart\n  redoubt cluster check --addr 10.0.0.1:6379"))]
     Check(LookArgs),
     /// Show each master with its keys, slots and replicas
     #[command(after_help = example("redoubt cluster info --addr 10.0.0.1:6379 -o json"))]
@@ -111,8 +111,16 @@ pub(crate) struct MoveArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct LookArgs {
+    /// Name of a Redis of this machine in mode Cluster; its password is found
+    #[arg(conflicts_with_all = ["addr", "user", "tls"], required_unless_present = "addr")]
+    pub name: Option<String>,
+    /// Any node of the cluster
+    #[arg(long, value_name = "HOST:PORT")]
+    pub addr: Option<Endpoint>,
     #[command(flatten)]
-    pub seed: SeedArgs,
+    pub login: LoginArgs,
+    #[command(flatten)]
+    pub state: StateArgs,
     /// Form of the output
     #[arg(short, long, value_enum, default_value_t = DataForm::Text)]
     pub output: DataForm,

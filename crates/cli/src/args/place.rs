@@ -20,7 +20,7 @@ pub(crate) struct WhereArgs {
 }
 
 /// Each of these means a cluster; `kubectl redoubt` always does.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "In a Kubernetes cluster")]
 pub(crate) struct ClusterArgs {
     /// Look in the cluster of this file; without it, of $KUBECONFIG or ~/.kube/config

@@ -45,6 +45,7 @@ fn resolved(found: Found, show_password: bool) -> Connection {
         name: found.name,
         master_name: found.master_name,
         sentinels: found.sentinels,
+        cluster: found.cluster,
         master: found.master,
         replicas: found.replicas,
         username: found.username,

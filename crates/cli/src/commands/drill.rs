@@ -24,6 +24,13 @@ pub(crate) fn run(args: &DrillArgs) -> Result<(), Failure> {
 async fn hold(args: &DrillArgs) -> Result<DrillResult, Failure> {
     let place = Place::open(&args.place).await?;
     let set = place.set(&args.name).await?;
+    if set.config.cluster().is_some() {
+        let message = format_args!(
+            "{} is in mode Cluster, and drills know no shards yet; nothing was broken",
+            args.name
+        );
+        return Err(Failure::new(Code::Fault, message).hint("drill a Redis in mode Sentinel"));
+    }
     let target = place.target(&set).await?;
     let mut force = args.yes;
     let health = assess(&target.config, &survey(&target).await);

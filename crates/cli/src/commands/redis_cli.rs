@@ -22,13 +22,14 @@ const PROGRAMS: [&str; 2] = ["redis-cli", "valkey-cli"];
 /// Carries the password: arguments can be read by every user of the machine.
 const PASSWORD: &str = "REDISCLI_AUTH";
 
-/// Runs redis-cli at the master, and ends as it does.
+/// Runs redis-cli at the master, in a cluster at one of them, and ends as it does.
 pub(crate) fn run(args: &RedisCliArgs) -> Result<ExitCode, Failure> {
     runtime::large(async {
         let set = Place::open(&args.place).await?.set(&args.name).await?;
-        let master = set.reached(&set.master().await?.server);
+        let master = set.reached(&set.entrance().await?.server);
+        let follow = set.config.cluster().is_some();
         let password = set.config.access.auth.then(|| set.secrets.application.current());
-        let status = ended(master, password, &args.args).await?;
+        let status = ended(master, follow, password, &args.args).await?;
         let code = status.code().and_then(|code| u8::try_from(code).ok());
         code.map(ExitCode::from)
             .ok_or_else(|| Failure::new(Code::Failed, format_args!("redis-cli ended: {status}")))
@@ -38,12 +39,15 @@ pub(crate) fn run(args: &RedisCliArgs) -> Result<ExitCode, Failure> {
 /// Ctrl-C is for redis-cli, which gets it from the terminal.
 async fn ended(
     master: &Endpoint,
+    follow: bool,
     password: Option<&SecretString>,
     args: &[OsString],
 ) -> Result<ExitStatus, Failure> {
     for program in PROGRAMS {
         let mut command = Command::new(program);
-        command.args(["-h", &master.host, "-p", &master.port.to_string()]).args(args);
+        command.args(["-h", &master.host, "-p", &master.port.to_string()]);
+        // In a cluster a key may be elsewhere.
+        command.args(follow.then_some("-c")).args(args);
         if let Some(password) = password {
             command.env(PASSWORD, password.expose_secret());
         }

@@ -32,18 +32,29 @@ pub(crate) fn run(args: &SwitchoverArgs) -> Result<(), Failure> {
 /// What can be refused here is refused before the master is asked; it refuses the rest.
 async fn hand_over(args: &SwitchoverArgs) -> Result<(SetConfig, Failover), Failure> {
     let set = Place::open(&args.place).await?.set(&args.name).await?;
-    if set.config.sentinel().is_none() {
+    let shards = set.config.cluster();
+    if set.config.sentinel().is_none() && shards.is_none() {
         return Err(Failure::new(
             Code::Fault,
             format_args!("{} has one node: nobody can take over", args.name),
         )
         .hint("mode: Sentinel has replicas"));
     }
+    if shards.is_some() && args.to.is_none() {
+        return Err(Failure::new(
+            Code::Fault,
+            format_args!("{} has a master in each shard; nothing was done", args.name),
+        )
+        .hint("name the node that shall lead its shard with --to"));
+    }
     let known: Vec<String> = set.config.nodes.iter().map(|node| node.name.clone()).collect();
     if let Some(to) = args.to.as_ref().filter(|to| !known.contains(to)) {
         return Err(Failure::unknown(&format!("node of {}", args.name), to, &known));
     }
-    let master = &set.master().await?.name;
+    let master = match &args.to {
+        Some(to) if shards.is_some() => &set.master_beside(to).await?.name,
+        _ => &set.master().await?.name,
+    };
     if args.to.as_ref() == Some(master) {
         return Err(Failure::new(
             Code::Fault,

@@ -14,6 +14,7 @@ use redoubt_wire::{
     client::{AgentClient, AgentError},
     config::{NodeEntry, SetConfig},
     secrets::Secrets,
+    state::{AgentRole, AgentState, ClusterView},
 };
 
 use crate::{
@@ -88,6 +89,32 @@ impl Set {
             }
             tokio::time::sleep(LOOK_AGAIN).await;
         }
+    }
+
+    /// The node that leads the shard of this one.
+    pub(crate) async fn master_beside(&self, node: &str) -> Result<&NodeEntry, Failure> {
+        let shard = self.config.node(node).map(|node| node.shard);
+        let answers = self.answers().await;
+        let leads = |entry: &&NodeEntry| match answers.get(&entry.name) {
+            Some(Ok(AgentState { role: AgentRole::Node(node), .. })) => {
+                node.cluster.as_deref().is_some_and(ClusterView::leads)
+            }
+            _ => false,
+        };
+        let mut leaders = self.config.nodes.iter().filter(|entry| Some(entry.shard) == shard).filter(leads);
+        let one = leaders.next().filter(|_| leaders.next().is_none());
+        one.ok_or_else(|| nobody_leads(&self.config.name))
+    }
+
+    /// A node that takes commands: the master, in a cluster any of them.
+    pub(crate) async fn entrance(&self) -> Result<&NodeEntry, Failure> {
+        if self.config.cluster().is_none() {
+            return self.master().await;
+        }
+        let live = Live::new(&self.config, &self.answers().await);
+        let mut members = live.nodes.iter().filter(|(_, node)| node.role.is_some());
+        let node = members.next().and_then(|(name, _)| self.config.node(name));
+        node.ok_or_else(|| nobody_leads(&self.config.name))
     }
 
     /// For drills.

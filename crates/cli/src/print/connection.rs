@@ -18,6 +18,9 @@ pub(crate) struct Connection {
     pub master_name: Option<String>,
     /// The Sentinels, `host:port`.
     pub sentinels: Vec<Endpoint>,
+    /// All nodes of a cluster, `host:port`; left out in other modes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub cluster: Vec<Endpoint>,
     /// The master at this moment, `host:port`.
     pub master: Option<Endpoint>,
     /// The replicas at this moment, `host:port`.
@@ -49,6 +52,9 @@ pub(crate) fn env(connection: &Connection) -> String {
         line("REDIS_MASTER_NAME", master_name);
         line("REDIS_SENTINELS", &joined(&connection.sentinels));
     }
+    if !connection.cluster.is_empty() {
+        line("REDIS_CLUSTER_NODES", &joined(&connection.cluster));
+    }
     if let Some(master) = &connection.master {
         line("REDIS_HOST", &master.host);
         line("REDIS_PORT", &master.port.to_string());
@@ -65,9 +71,9 @@ pub(crate) fn env(connection: &Connection) -> String {
     text
 }
 
-/// The master's URL, as most clients read it; `None` while nobody leads.
+/// The master's URL, as most clients read it, in a cluster that of its first node; `None` while nobody leads.
 pub(crate) fn url(connection: &Connection) -> Option<String> {
-    let master = connection.master.as_ref()?;
+    let master = connection.master.as_ref().or(connection.cluster.first())?;
     let password = connection.shown(connection.password.as_ref());
     let access = password.map(|password| format!("{}:{}@", connection.username, percent_encoded(&password)));
     Some(format!("redis://{}{master}/0", access.unwrap_or_default()))
@@ -83,7 +89,12 @@ pub(crate) fn text(connection: &Connection) -> String {
         line("Sentinels", &joined(&connection.sentinels));
         line("master name", master_name);
     }
-    line("master now", &connection.master.as_ref().map_or_else(|| "nobody".to_owned(), Endpoint::to_string));
+    if connection.cluster.is_empty() {
+        let master = connection.master.as_ref();
+        line("master now", &master.map_or_else(|| "nobody".to_owned(), Endpoint::to_string));
+    } else {
+        line("cluster nodes", &joined(&connection.cluster));
+    }
     if !connection.replicas.is_empty() {
         line("replicas now", &joined(&connection.replicas));
     }
@@ -132,6 +143,7 @@ mod tests {
             name: "cart".to_owned(),
             master_name: Some("mymaster".to_owned()),
             sentinels: vec![Endpoint::new("127.7.1.0", 26379), Endpoint::new("127.7.1.1", 26379)],
+            cluster: Vec::new(),
             master: Some(Endpoint::new("127.7.0.0", 6379)),
             replicas: vec![Endpoint::new("127.7.0.1", 6379)],
             username: "default".to_owned(),
@@ -174,6 +186,22 @@ mod tests {
         assert_eq!(json["username"], "default");
         assert_eq!(json["password"], "x");
         assert_eq!(json["sentinelPassword"], "x");
+    }
+
+    #[test]
+    fn a_cluster_is_entered_by_any_of_its_nodes() {
+        let nodes = vec![Endpoint::new("127.7.0.1", 6379), Endpoint::new("127.7.0.2", 6379)];
+        let cluster = Connection {
+            master_name: None,
+            master: None,
+            cluster: nodes,
+            replicas: Vec::new(),
+            ..connection(Some("x"))
+        };
+        assert!(env(&cluster).starts_with("REDIS_CLUSTER_NODES=127.7.0.1:6379,127.7.0.2:6379\n"));
+        assert_eq!(url(&cluster).unwrap(), "redis://default:x@127.7.0.1:6379/0");
+        assert!(!text(&cluster).contains("nobody"));
+        assert_eq!(serde_json::to_value(cluster).unwrap()["cluster"][1], "127.7.0.2:6379");
     }
 
     #[test]

@@ -6,7 +6,9 @@ use anstyle::{AnsiColor, Style};
 use jiff::Timestamp;
 use redoubt_api::{
     Condition, ConditionStatus, ConditionType, Event, LastFailover, NodeStatus, Role, SentinelStatus,
+    ShardStatus,
 };
+use redoubt_redis::cluster::{SLOTS, SlotSet};
 
 use super::{
     amount::{ago, bytes, count},
@@ -34,6 +36,10 @@ pub(crate) fn text(report: &Report, now: Timestamp, wide: bool) -> String {
     if !report.status.sentinels.is_empty() {
         text.push('\n');
         text.push_str(&sentinels(report, wide));
+    }
+    if !report.status.shards.is_empty() {
+        text.push('\n');
+        text.push_str(&shards(&report.status.shards));
     }
     if let Some(failover) = &report.status.last_failover {
         text.push('\n');
@@ -240,6 +246,41 @@ fn sentinels(report: &Report, wide: bool) -> String {
         table.row(row);
     }
     table.render()
+}
+
+/// So many characters show all slots.
+const MAP_WIDTH: usize = 64;
+
+/// The map of the slots: a line a shard, with where in all of them its own are.
+fn shards(shards: &[ShardStatus]) -> String {
+    let mut table = Table::new(&["SHARD", "MASTER", "SLOTS", "WHERE", "RANGES"]);
+    for shard in shards {
+        let master = shard.master.as_deref().map_or_else(|| Cell::styled("nobody", BAD), Into::into);
+        let ranges = if shard.slots.is_empty() { NOTHING } else { &shard.slots };
+        table.row([
+            shard.shard.to_string().into(),
+            master,
+            shard.count.to_string().into(),
+            drawn(&shard.slots).into(),
+            ranges.into(),
+        ]);
+    }
+    table.render()
+}
+
+/// `##......`: each character is a stretch of slots, `#` where any of it is owned.
+fn drawn(slots: &str) -> String {
+    let mut owned = SlotSet::default();
+    for range in slots.split(',').filter(|range| !range.is_empty()) {
+        // What a status of another version may say is no reason not to show the rest.
+        let _ = owned.insert_range(range);
+    }
+    let stretch = usize::from(SLOTS) / MAP_WIDTH;
+    let mut line = vec!['.'; MAP_WIDTH];
+    for slot in owned.iter() {
+        line[usize::from(slot) / stretch] = '#';
+    }
+    line.into_iter().collect()
 }
 
 fn sentinel_row(sentinel: &SentinelStatus, nodes: &[NodeStatus]) -> Vec<Cell> {

@@ -73,9 +73,12 @@ fn a_down_after_below_three_seconds_is_refused_with_the_reason() {
 }
 
 #[test]
-fn cluster_mode_is_refused_as_not_yet() {
-    let text = redis("cart", "").replace("Sentinel", "Cluster");
-    refused(&text, &["bad.yaml:6:", "spec.mode", "not"]);
+fn a_cluster_whose_masters_could_not_vote_or_with_fields_of_another_mode_is_refused() {
+    let cluster = |spec: &str| redis("cart", spec).replace("Sentinel", "Cluster");
+    refused(&cluster("  shards: 2\n"), &["bad.yaml:7:", "spec.shards", "at least 3", "majority"]);
+    refused(&cluster("  replicas: 6\n"), &["bad.yaml:7:", "spec.replicas", "spec.replicasPerShard"]);
+    refused(&cluster("  weights: {0: 2}\n"), &["bad.yaml:7:", "spec.weights", "not a field"]);
+    refused(&redis("cart", "  shards: 3\n"), &["bad.yaml:7:", "spec.shards", "mode: Cluster"]);
 }
 
 #[test]

@@ -15,6 +15,7 @@ pub(super) fn server(node: usize) -> Endpoint {
 /// Three nodes and three Sentinels.
 pub(crate) fn config() -> SetConfig {
     let nodes = (0..3).map(|n| NodeEntry {
+        shard: None,
         name: format!("cart-{n}"),
         server: server(n),
         agent: Endpoint::new(format!("127.9.0.{n}"), 9121),
@@ -80,6 +81,7 @@ pub(super) fn node(replication: Replication) -> AgentRole {
         joined: false,
         on_disk: OnDisk::Nothing,
         disk_fault: None,
+        cluster: None,
         live: None,
     })
 }

@@ -25,6 +25,7 @@ fn every_kind_of_trouble_is_seen_and_named() {
         joined: false,
         on_disk: OnDisk::Nothing,
         disk_fault: None,
+        cluster: None,
         live: None,
     });
     for (name, role, trouble) in [

@@ -122,6 +122,7 @@ fn net() -> String {
 fn set(net: &str, shape: &Shape) -> SetConfig {
     let at = |index: usize, port: u16| Endpoint::new(format!("{net}.{}", index + 1), port);
     let node = |index: usize| NodeEntry {
+        shard: None,
         name: format!("cart-{index}"),
         server: at(index, 6379),
         agent: at(index, 9121),

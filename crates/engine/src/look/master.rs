@@ -3,7 +3,7 @@
 use redoubt_redis::Endpoint;
 use redoubt_wire::state::{Phase, Replication, SentinelState};
 
-use super::Look;
+use super::{Look, shards::Shard};
 use crate::{
     plan::Waiting,
     world::{MemberView, majority},
@@ -11,8 +11,11 @@ use crate::{
 
 impl<'a> Look<'a> {
     /// Where the master is announced: by a majority of all Sentinels, answering or not. Without Sentinels
-    /// the only node.
+    /// the only node. A cluster has many.
     pub(crate) fn named_master(&self) -> Option<&'a Endpoint> {
+        if self.redis.cluster().is_some() {
+            return None;
+        }
         if self.redis.sentinel().is_none() {
             return self.world.identity.nodes.first().map(|node| &node.server);
         }
@@ -102,8 +105,11 @@ impl<'a> Look<'a> {
         })
     }
 
-    /// The named master takes writes.
+    /// The named master takes writes; in a cluster those of all shards do.
     pub(crate) fn serves(&self) -> bool {
+        if self.redis.cluster().is_some() {
+            return self.shards().iter().all(Shard::serves);
+        }
         self.master().and_then(MemberView::node).is_some_and(|node| {
             node.ready
                 && !node.disk_fault.as_ref().is_some_and(|fault| fault.refuses_writes)

@@ -22,6 +22,9 @@ impl<'a> Look<'a> {
         if let Some(standing) = phase {
             return standing;
         }
+        if self.redis.cluster().is_some() {
+            return self.standing_in_cluster(view, node);
+        }
         let own = self.world.identity.server(&view.member.name);
         match &node.replication {
             None => Standing::bad("not answering", "its server does not answer its agent"),
@@ -73,7 +76,7 @@ impl<'a> Look<'a> {
 
     /// The named master, serving, or a replica in sync with it: one copy of every acknowledged write.
     pub(crate) fn holds_copy(&self, view: &MemberView) -> bool {
-        self.named_master().is_some() && self.standing(view).is_good()
+        (self.named_master().is_some() || self.redis.cluster().is_some()) && self.standing(view).is_good()
     }
 
     /// How the heir is named in a hand-over. A single Sentinel takes no advice: there is nobody to announce in whose
@@ -91,6 +94,6 @@ impl<'a> Look<'a> {
     }
 }
 
-fn offset(view: &MemberView) -> u64 {
+pub(super) fn offset(view: &MemberView) -> u64 {
     view.node().and_then(|node| node.live.as_ref()).map_or(0, |live| live.offset)
 }

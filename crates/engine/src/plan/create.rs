@@ -1,7 +1,7 @@
 //! Members that are not there, and news for the platform.
 
 use super::{Memory, Step};
-use crate::{look::Look, platform::MemberKind, world::Counts};
+use crate::{look::Look, platform::MemberKind};
 
 /// The platform is told when members are missing or have ended, and when it has been told something else before.
 pub(super) fn apply(look: &Look<'_>, memory: &Memory) -> Option<Step> {
@@ -19,8 +19,7 @@ pub(super) fn apply(look: &Look<'_>, memory: &Memory) -> Option<Step> {
 }
 
 fn absent(look: &Look<'_>) -> Option<String> {
-    let Counts { nodes, sentinels } = look.counts;
-    let missing = missing(look, MemberKind::Node, nodes) + missing(look, MemberKind::Sentinel, sentinels);
+    let missing = missing(look, MemberKind::Node) + missing(look, MemberKind::Sentinel);
     let ended: Vec<&str> = (look.nodes().chain(look.sentinels()))
         .filter(|view| !view.member.running)
         .map(|view| view.member.name.as_str())
@@ -32,6 +31,6 @@ fn absent(look: &Look<'_>) -> Option<String> {
     }
 }
 
-fn missing(look: &Look<'_>, kind: MemberKind, count: u32) -> usize {
-    (count as usize).saturating_sub(look.world.staying(kind).count())
+fn missing(look: &Look<'_>, kind: MemberKind) -> usize {
+    (look.counts.total(kind) as usize).saturating_sub(look.world.staying(kind).count())
 }

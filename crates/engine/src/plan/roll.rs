@@ -11,8 +11,11 @@ use crate::{
 /// What serves nothing and has an old template gets its new one at once: it may be the cure, and takes nothing away.
 pub(super) fn mend(look: &Look<'_>) -> Option<Next> {
     // What leaves anyway is mended only if it may be what the set lacks.
-    let settled = look.settled().is_ok();
-    let stays = |view: &&MemberView| !settled || view.member.ordinal < look.wanted.of(view.member.kind);
+    let settled = match look.redis.cluster() {
+        Some(_) => look.served().is_ok(),
+        None => look.settled().is_ok(),
+    };
+    let stays = |view: &&MemberView| !settled || look.wanted.holds(view.member.kind, view.member.ordinal);
     // A master's agent has the others elect one of them first; there is nobody to elect beside the only one.
     let others = look.counts.nodes > 1;
     let master = look.master().filter(|master| master.member.running && others).map(|view| &view.member.name);
@@ -55,6 +58,39 @@ pub(super) fn nodes(look: &Look<'_>, master: &MemberView) -> Option<Next> {
             None => replace(view, why.clone()),
         },
         None => hand_over(look, master, why),
+    })
+}
+
+/// In a cluster replicas come first, then the masters one by one after they handed over: never two nodes at a time, and
+/// only while every other one is well.
+pub(super) fn shards(look: &Look<'_>) -> Option<Next> {
+    let outdated: Vec<(&MemberView, String)> =
+        look.nodes().filter_map(|view| Some((view, look.outdated(view)?))).collect();
+    outdated.first()?;
+    let shards = look.shards();
+    let leads = |view: &MemberView| shards.iter().any(|shard| shard.is_led_by(view));
+    let mut replicas = outdated.iter().rev().filter(|(view, _)| !leads(view));
+    let unseen = replicas.clone().find(|(view, _)| view.agent().is_none());
+    let (view, why) = unseen.or_else(|| replicas.next()).or(outdated.first())?;
+    if let Some(unwell) = unwell_beside(look, view) {
+        return Some(wait_for(look, unwell).into());
+    }
+    let Some(shard) = shards.iter().find(|shard| shard.is_led_by(view)) else {
+        return Some(replace(view, why.clone()));
+    };
+    if shard.nodes.len() == 1 {
+        return Some(only_one(look, view, why.clone()));
+    }
+    let from = view.member.name.clone();
+    Some(match look.heir_in(shard, |heir| look.outdated(heir).is_none()) {
+        Some(heir) => {
+            Next::Step(Step::Handover { from, to: Some(heir.member.name.clone()), why: why.clone() })
+        }
+        None => Waiting::new(
+            "NoReplicaInSync",
+            format!("{from} hands over as soon as a replica of its shard is in sync: {why}"),
+        )
+        .into(),
     })
 }
 

@@ -183,7 +183,7 @@ fn stale_entries_go_one_sentinel_at_a_time() {
     assert_plan(&Scene::sentinel().sentinels(1).stale("cart-sentinel-0"), "prune cart-sentinel-0");
     let trouble = |view: &mut MemberView| view.member.trouble = Some("no such image".to_owned());
     let hopeless = four.ended("cart-sentinel-2").member("cart-sentinel-2", trouble);
-    let apply = Step::Apply { counts: Counts { nodes: 3, sentinels: 4 }, why: String::new() };
+    let apply = Step::Apply { counts: Counts { nodes: 3, sentinels: 4, shards: 0 }, why: String::new() };
     let mut memory = hopeless.memory();
     memory.tried(apply, None, now(), jiff::SignedDuration::from_secs(4));
     assert_eq!(said(&plan(hopeless.redis(), &hopeless.world(), &memory)), "prune cart-sentinel-1");
@@ -221,7 +221,7 @@ fn sentinels_that_never_came_up_leave_whoever_leads() {
     let planned = |scene: Scene, memory: &Memory| said(&plan(scene.redis(), &scene.world(), memory));
     let scene = || never(Scene::sentinel().sentinels(5).wants_sentinels(3));
     memory.applied = scene().memory().applied;
-    let apply = Step::Apply { counts: Counts { nodes: 3, sentinels: 5 }, why: String::new() };
+    let apply = Step::Apply { counts: Counts { nodes: 3, sentinels: 5, shards: 0 }, why: String::new() };
     memory.tried(apply, None, now(), jiff::SignedDuration::from_secs(4));
     assert_eq!(planned(scene(), &memory), "leave cart-sentinel-4 for 3+4");
     let lost = |scene: Scene, name| scene.voter(name, |sentinel| sentinel.master = None);
@@ -307,7 +307,7 @@ fn a_set_that_never_came_up_gets_the_corrected_template() {
         .fold(Scene::sentinel(), |scene, name| scene.ended(name).outdated(name));
     let mut memory = scene.memory();
     memory.attempts.push(Attempt {
-        step: Step::Apply { counts: Counts { nodes: 3, sentinels: 3 }, why: String::new() },
+        step: Step::Apply { counts: Counts { nodes: 3, sentinels: 3, shards: 0 }, why: String::new() },
         tries: 3,
         due: now() + jiff::SignedDuration::from_secs(4),
         failure: None,
@@ -359,7 +359,7 @@ fn a_member_that_does_not_come_up_does_not_hold_up_the_rest() {
     let scene = Scene::sentinel().nodes(5).wants_nodes(3).ended("cart-4");
     let mut memory = scene.memory();
     memory.attempts.push(Attempt {
-        step: Step::Apply { counts: Counts { nodes: 5, sentinels: 3 }, why: String::new() },
+        step: Step::Apply { counts: Counts { nodes: 5, sentinels: 3, shards: 0 }, why: String::new() },
         tries: 3,
         due: now() + jiff::SignedDuration::from_secs(4),
         failure: None,

@@ -27,7 +27,7 @@ impl Dial for ModelDial {
     type Link = ModelLink;
 
     fn dial(&self, agent: &Endpoint, _: &Arc<SecretString>) -> ModelLink {
-        let identity = scene::identity(crate::Counts { nodes: 9, sentinels: 9 });
+        let identity = scene::identity(crate::Counts { nodes: 9, sentinels: 9, shards: 0 });
         let nodes = identity.nodes.iter().map(|node| (&node.agent, &node.name));
         let mut all = nodes.chain(identity.sentinels.iter().map(|entry| (&entry.agent, &entry.name)));
         let name = all

@@ -48,6 +48,7 @@ impl Model {
                 joined: false,
                 on_disk: OnDisk::Nothing,
                 disk_fault: None,
+                cluster: None,
                 live: None,
             };
         }
@@ -72,6 +73,7 @@ impl Model {
             joined: true,
             on_disk: OnDisk::Nothing,
             disk_fault: None,
+            cluster: None,
             live: None,
         }
     }

@@ -1,12 +1,14 @@
 //! `Ready`, `Available`, `Progressing`, `Degraded`, `SentinelQuorum`: each with its reason and the next step.
 
 use redoubt_api::{Condition, ConditionStatus, ConditionType};
+use redoubt_redis::cluster::SLOTS;
 use redoubt_wire::state::{Phase, Replication};
 
 use super::Activity;
 use crate::{
     look::{Finding, Look, can_vote},
     plan::Plan,
+    platform::MemberKind,
     world::majority,
 };
 
@@ -81,6 +83,10 @@ fn unplanned(look: &Look<'_>) -> Aspect {
 
 fn as_asked(look: &Look<'_>) -> String {
     let counted = |count: u32, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
+    if look.counts.shards > 0 {
+        let (shards, nodes) = (look.counts.shards, look.counts.total(MemberKind::Node));
+        return format!("{shards} shards of {nodes} nodes as asked, all slots served, replicas in sync");
+    }
     let nodes = counted(look.counts.nodes, "node");
     match look.counts.sentinels {
         0 => format!("{nodes} as asked"),
@@ -89,6 +95,9 @@ fn as_asked(look: &Look<'_>) -> String {
 }
 
 fn available(look: &Look<'_>) -> Aspect {
+    if look.redis.cluster().is_some() {
+        return available_slots(look);
+    }
     let Some(endpoint) = look.named_master() else {
         return nobody_named(look);
     };
@@ -124,6 +133,37 @@ fn available(look: &Look<'_>) -> Aspect {
             format!("{name} is the master and does not serve: {}", fault.fault()),
         ),
     }
+}
+
+/// All slots, or which are not.
+fn available_slots(look: &Look<'_>) -> Aspect {
+    let shards = look.shards();
+    let unserved: Vec<String> = shards
+        .iter()
+        .filter(|shard| !shard.serves())
+        .map(|shard| {
+            let slots = shard.slots();
+            let which = if slots.is_empty() { String::new() } else { format!(" (slots {slots})") };
+            format!("shard {}{which}", shard.number)
+        })
+        .collect();
+    if !unserved.is_empty() {
+        // An agent that does not answer may have a server that serves.
+        let silent = look.nodes().any(|view| view.member.running && view.agent().is_none());
+        let status = if silent { ConditionStatus::Unknown } else { ConditionStatus::False };
+        let message = format!("{} has no master that serves{}", unserved.join(", "), waits(look));
+        return Aspect::new(status, "ShardNotServed", message);
+    }
+    let owned = shards.iter().map(|shard| shard.slots().len()).sum::<usize>();
+    if owned < usize::from(SLOTS) {
+        let message = format!("{owned} of {SLOTS} slots have an owner; look at `redoubt cluster check`");
+        return Aspect::new(ConditionStatus::False, "SlotsUncovered", message);
+    }
+    Aspect::new(
+        ConditionStatus::True,
+        "SlotsServed",
+        format!("{} masters serve all {SLOTS} slots", shards.len()),
+    )
 }
 
 /// "No" takes a majority that could have said "yes".

@@ -1,10 +1,14 @@
 //! Nodes and Sentinels, as the status lists them.
 
-use redoubt_api::{NodeStatus, Role, SentinelStatus};
+use redoubt_api::{NodeStatus, Role, SentinelStatus, ShardStatus};
 use redoubt_redis::Endpoint;
-use redoubt_wire::state::Replication;
+use redoubt_wire::state::{ClusterView, Replication};
 
-use crate::{look::Look, platform::Identity, world::MemberView};
+use crate::{
+    look::{Look, Shard, cluster},
+    platform::Identity,
+    world::MemberView,
+};
 
 /// Name of a node, its address where it is none of this set.
 pub(super) fn name_of(identity: &Identity, endpoint: &Endpoint) -> String {
@@ -25,6 +29,17 @@ pub(super) fn nodes(look: &Look<'_>) -> Vec<NodeStatus> {
             })
         })
         .collect()
+}
+
+/// The map of the slots.
+pub(super) fn shards(look: &Look<'_>) -> Vec<ShardStatus> {
+    let status = |shard: Shard<'_>| ShardStatus {
+        shard: shard.number,
+        master: shard.master.map(|view| view.member.name.clone()),
+        slots: shard.slots().to_string(),
+        count: u16::try_from(shard.slots().len()).unwrap_or(u16::MAX),
+    };
+    look.shards().into_iter().map(status).collect()
 }
 
 pub(super) fn sentinels(look: &Look<'_>) -> Vec<SentinelStatus> {
@@ -59,7 +74,7 @@ fn state(look: &Look<'_>, view: Option<&MemberView>) -> String {
 
 /// The master is whom the Sentinels name; a replica is what says so.
 fn role(look: &Look<'_>, view: &MemberView, server: &Endpoint) -> Option<Role> {
-    if look.named_master() == Some(server) {
+    if look.named_master() == Some(server) || cluster(view).is_some_and(ClusterView::leads) {
         return Some(Role::Master);
     }
     match view.node()?.replication {

@@ -241,7 +241,7 @@ fn what_the_platform_refused_is_said_by_ready_whatever_is_waited_for() {
     let replace = Step::Replace { member: "cart-2".to_owned(), why: "as before".to_owned() };
     let outdated = Scene::sentinel().outdated("cart-2");
     let late = Scene::sentinel().ended("cart-2").agent("cart-1", |agent| agent.config = None);
-    let counts = crate::world::Counts { nodes: 3, sentinels: 3 };
+    let counts = crate::world::Counts { nodes: 3, sentinels: 3, shards: 0 };
     let apply = Step::Apply { counts, why: "as before".to_owned() };
     let rows = [
         (&outdated, replace.clone(), 5, "StepFailed"),

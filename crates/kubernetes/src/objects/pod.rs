@@ -110,10 +110,15 @@ fn security() -> PodSecurityContext {
     }
 }
 
+/// Shards have their place on one machine so far.
+const CLUSTER: &str = "spec.mode: Cluster is not available on Kubernetes yet; write Sentinel or Standalone";
+
 /// What was handed on as it was written, and is not what it should be, with its field.
 pub(crate) fn faults(redis: &CheckedRedis) -> Vec<String> {
     let CheckedSpec { placement, network_policy, .. } = &redis.spec;
+    let cluster = redis.cluster().map(|_| CLUSTER.to_owned()).into_iter().collect();
     [
+        cluster,
         unfit::<Toleration>("spec.placement.tolerations", &placement.tolerations),
         unfit::<Affinity>("spec.placement.affinity", placement.affinity.as_slice()),
         unfit::<TopologySpreadConstraint>(

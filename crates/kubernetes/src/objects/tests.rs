@@ -28,6 +28,7 @@ fn workload(spec: Value) -> Workload {
         uid: "a-uid".to_owned(),
         nodes: (0..counts.nodes)
             .map(|ordinal| NodeEntry {
+                shard: None,
                 name: names.member(MemberKind::Node, ordinal),
                 server: at(ordinal + 1, 6379),
                 agent: at(ordinal + 1, 9121),
@@ -43,7 +44,14 @@ fn workload(spec: Value) -> Workload {
             .collect(),
     };
     let config = set_config(&redis, &identity, counts);
-    Workload { nodes: counts.nodes, sentinels: counts.sentinels, config, template: "t-0".to_owned(), redis }
+    Workload {
+        nodes: counts.nodes,
+        shards: counts.shards,
+        sentinels: counts.sentinels,
+        config,
+        template: "t-0".to_owned(),
+        redis,
+    }
 }
 
 fn wanted(workload: &Workload) -> Wanted<'_> {

@@ -41,6 +41,7 @@ impl KubernetesPlatform {
             let workload = Workload {
                 redis: redis.clone(),
                 nodes: counts.nodes,
+                shards: counts.shards,
                 sentinels: counts.sentinels,
                 config: set_config(redis, &identity, counts),
                 template: template(redis),
@@ -102,6 +103,7 @@ fn identity(
         let name = names.member(MemberKind::Node, ordinal);
         let host = address(&name)?;
         Some(NodeEntry {
+            shard: None,
             name,
             server: endpoint(&host, ports::REDIS),
             agent: Endpoint::new(host, AGENT_PORT),

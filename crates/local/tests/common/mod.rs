@@ -120,13 +120,11 @@ pub(crate) fn resource(name: &str, spec: &str) -> String {
 /// What the engine would ask for.
 pub(crate) async fn workload(platform: &LocalPlatform, redis: &CheckedRedis) -> Workload {
     let identity = platform.identify(redis).await.unwrap();
-    let counts = Counts {
-        nodes: redis.spec.replicas,
-        sentinels: redis.sentinel().map_or(0, |sentinel| sentinel.replicas),
-    };
+    let counts = Counts::wanted(redis);
     Workload {
         redis: redis.clone(),
         nodes: counts.nodes,
+        shards: counts.shards,
         sentinels: counts.sentinels,
         config: set_config(redis, &identity, counts),
         template: template(redis),

@@ -118,7 +118,7 @@ mod tests {
     fn config(set: &mut SetConfig) -> &mut SentinelConfig {
         match &mut set.topology {
             redoubt_wire::config::Topology::Sentinel(config) => config,
-            redoubt_wire::config::Topology::Standalone => panic!("no Sentinels"),
+            _ => panic!("no Sentinels"),
         }
     }
 

@@ -26,6 +26,7 @@ pub(crate) fn secrets() -> Secrets {
 pub(crate) fn set_at(net: &str, nodes: usize, sentinels: usize) -> SetConfig {
     let at = |number: usize, port: u16| Endpoint::new(format!("{net}.{}", number + 1), port);
     let node = |number| NodeEntry {
+        shard: None,
         name: format!("cart-{number}"),
         server: at(number, 6379),
         agent: at(number, 9121),

@@ -108,6 +108,7 @@ fn state(revision: u64) -> AgentState {
             joined: false,
             on_disk: OnDisk::Nothing,
             disk_fault: None,
+            cluster: None,
             live: None,
         }),
         last_failover: None,

@@ -105,7 +105,7 @@ fn set() -> SetConfig {
 
 fn node_entry(number: u8) -> NodeEntry {
     let server = Endpoint::new(host(number), 6379);
-    NodeEntry { name: format!("plain-{number}"), agent: server.clone(), server }
+    NodeEntry { name: format!("plain-{number}"), shard: None, agent: server.clone(), server }
 }
 
 fn sentinel_entry(number: u8) -> SentinelEntry {

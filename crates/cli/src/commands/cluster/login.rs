@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use redoubt_local::APPLICATION_USER;
 use redoubt_redis::{Connector, Credentials, Endpoint};
 use redoubt_slots::{Access, Cluster, Guard, SlotsError, look, look_settled};
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
@@ -18,8 +19,9 @@ use secrecy::SecretString;
 
 use super::fault;
 use crate::{
-    args::{LoginArgs, SeedArgs},
+    args::{ClusterArgs, LoginArgs, LookArgs, SeedArgs, WhereArgs},
     failure::{Code, Failure},
+    place::Place,
 };
 
 /// Where the password is looked for.
@@ -54,6 +56,28 @@ async fn reach(seed: &SeedArgs) -> Result<(Access, Cluster), Failure> {
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// The cluster of this name, or at this address.
+pub(super) async fn look_in(args: &LookArgs) -> Result<(Access, Cluster), Failure> {
+    let Some(name) = &args.name else {
+        let Some(addr) = args.addr.clone() else {
+            return Err(fault("neither a name nor --addr says which cluster"));
+        };
+        return enter(&SeedArgs { addr, login: args.login.clone() }).await;
+    };
+    let place = WhereArgs { state: args.state.clone(), cluster: ClusterArgs::default() };
+    let set = Place::open(&place).await?.set(name).await?;
+    if set.config.cluster().is_none() {
+        return Err(fault(format_args!("{name} is not in mode Cluster")));
+    }
+    let credentials = set.config.access.auth.then(|| Credentials {
+        user: Some(APPLICATION_USER.to_owned()),
+        password: set.secrets.application.current().clone(),
+    });
+    let access = Access::new(Connector::new(credentials.clone(), DEADLINE), credentials);
+    let cluster = look_settled(&access, &set.entrance().await?.server).await?;
+    Ok((access, cluster))
 }
 
 /// By the environment's password, unless one was given.

@@ -3,7 +3,7 @@
 use redoubt_slots::{Cluster, Finding, Node, check as judge, strays};
 use serde_json::{Value as Json, json};
 
-use super::login::enter;
+use super::login::{enter, look_in};
 use crate::{
     args::{CallArgs, DataForm, LookArgs},
     failure::{Code, Failure},
@@ -12,7 +12,7 @@ use crate::{
 };
 
 pub(super) async fn check(args: &LookArgs) -> Result<(), Failure> {
-    let (access, cluster) = enter(&args.seed).await?;
+    let (access, cluster) = look_in(args).await?;
     let mut findings = judge(&cluster);
     for (id, slot, keys) in strays(&access, &cluster).await? {
         let node = cluster.node(&id).map(|node| node.endpoint.clone());
@@ -36,12 +36,16 @@ pub(super) async fn check(args: &LookArgs) -> Result<(), Failure> {
     if said.is_empty() {
         return Ok(());
     }
-    say::hint("`redoubt cluster fix` repairs what can be repaired");
+    match &args.name {
+        // Its agents see to it, and know what nobody else does: which node belongs where.
+        Some(name) => say::hint(format!("its agents mend what can be mended; see `redoubt status {name}`")),
+        None => say::hint("`redoubt cluster fix` repairs what can be repaired"),
+    }
     Err(Failure::silent(Code::NotHealthy))
 }
 
 pub(super) async fn info(args: &LookArgs) -> Result<(), Failure> {
-    let (_, cluster) = enter(&args.seed).await?;
+    let (_, cluster) = look_in(args).await?;
     if args.output == DataForm::Json {
         let masters: Vec<Json> = cluster.masters().map(|node| row(&cluster, node)).collect();
         return say::data(&format!("{:#}\n", json!({ "masters": masters })));
@@ -57,7 +61,7 @@ pub(super) async fn info(args: &LookArgs) -> Result<(), Failure> {
 }
 
 pub(super) async fn nodes(args: &LookArgs) -> Result<(), Failure> {
-    let (_, cluster) = enter(&args.seed).await?;
+    let (_, cluster) = look_in(args).await?;
     if args.output == DataForm::Json {
         let nodes: Vec<Json> = cluster.nodes.iter().map(|node| row(&cluster, node)).collect();
         return say::data(&format!("{:#}\n", json!({ "nodes": nodes })));

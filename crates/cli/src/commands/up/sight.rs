@@ -55,7 +55,8 @@ impl Sight {
         let address = report.master_address().and_then(|address| address.rsplit_once(':'));
         let Some((host, port)) = address else { return String::new() };
         let password = self.local.state_dir().set(&report.name).application_password();
-        format!("REDISCLI_AUTH=$(head -n1 '{}') redis-cli -h {host} -p {port}", password.display())
+        let follow = if report.status.shards.is_empty() { "" } else { " -c" };
+        format!("REDISCLI_AUTH=$(head -n1 '{}') redis-cli{follow} -h {host} -p {port}", password.display())
     }
 
     async fn live(&self, name: &str) -> Live {

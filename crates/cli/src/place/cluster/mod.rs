@@ -97,6 +97,7 @@ pub(super) async fn connection(remote: &Remote, name: &str) -> Result<Connection
         name: name.to_owned(),
         master_name: sentinel.map(|sentinel| sentinel.master_name.clone()),
         sentinels: entries.map(|entry| remote.sentinel_service(&entry.name)).collect(),
+        cluster: Vec::new(),
         master: Some(remote.master_service(name)),
         replicas: (config.nodes.len() > 1).then(|| remote.replicas_service(name)).into_iter().collect(),
         username: redoubt_local::APPLICATION_USER.to_owned(),

@@ -9,7 +9,7 @@ use futures::future::join_all;
 use jiff::Timestamp;
 use redoubt_api::{CheckedRedis, Condition, ConditionStatus, ConditionType, RedisStatus};
 use redoubt_engine::{
-    MemberView, Memory, Observed, World,
+    Counts, MemberView, Memory, Observed, World,
     platform::{Identity, Member, Workload},
     status, template,
 };
@@ -100,6 +100,9 @@ fn stopped(mut status: RedisStatus, now: Timestamp) -> RedisStatus {
     for node in &mut status.nodes {
         (node.role, node.ready, node.state) = (None, false, "stopped".to_owned());
     }
+    for shard in &mut status.shards {
+        shard.master = None;
+    }
     for sentinel in &mut status.sentinels {
         (sentinel.master, sentinel.ready, sentinel.state) = (None, false, "stopped".to_owned());
     }
@@ -110,11 +113,12 @@ fn stopped(mut status: RedisStatus, now: Timestamp) -> RedisStatus {
 
 /// What the last engine had run, as far as its configuration tells.
 fn workload(redis: &CheckedRedis, config: &SetConfig, template: String) -> Workload {
-    let count = |members: usize| u32::try_from(members).unwrap_or(u32::MAX);
+    let counts = Counts::covered(&identity(config));
     Workload {
         redis: redis.clone(),
-        nodes: count(config.nodes.len()),
-        sentinels: count(config.sentinel().map_or(0, |sentinel| sentinel.sentinels.len())),
+        nodes: counts.nodes,
+        shards: counts.shards,
+        sentinels: counts.sentinels,
         config: config.clone(),
         template,
     }

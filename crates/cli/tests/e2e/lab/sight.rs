@@ -33,12 +33,13 @@ impl Lab {
             });
             members.collect()
         };
-        let text = |what: &str| connection[what].as_str().expect("a password").to_owned();
+        let text = |what: &str| connection[what].as_str().map(str::to_owned);
         Sight {
             nodes: of("nodes"),
             sentinels: of("sentinels"),
-            password: text("password"),
-            sentinel_password: text("sentinelPassword"),
+            password: text("password").expect("a password"),
+            // There are none without Sentinels.
+            sentinel_password: text("sentinelPassword").unwrap_or_default(),
         }
     }
 }

@@ -44,6 +44,20 @@ impl Writer {
         })
     }
 
+    /// Writes a key of this tag at whichever of these nodes takes it; looks again only after an error.
+    pub(crate) fn in_shard(sight: &Sight, nodes: &[&str], tag: &str) -> Self {
+        let sight = sight.clone();
+        let nodes: Vec<String> = nodes.iter().map(|node| (*node).to_owned()).collect();
+        let probe = format!("{tag}probe");
+        Self::start(tag, move || {
+            nodes.iter().find_map(|node| {
+                let mut connection = sight.connect(node).ok()?;
+                redis::cmd("SET").arg(&probe).arg(0).exec(&mut connection).ok()?;
+                Some(connection)
+            })
+        })
+    }
+
     fn start(name: &str, find: impl Fn() -> Option<Connection> + Send + 'static) -> Self {
         let (stop, acknowledged) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::new())));
         let thread = {

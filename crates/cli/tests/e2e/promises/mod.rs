@@ -14,6 +14,7 @@ mod pace;
 mod partition;
 mod recovery;
 mod scaling;
+mod shards;
 mod slow_disks;
 mod surroundings;
 mod two_at_once;

@@ -23,6 +23,7 @@ pub(crate) fn set(nodes: usize, sentinels: usize) -> Arc<SetConfig> {
         agent: Endpoint::new(format!("127.0.1.{index}"), 9121),
     };
     let node = |index: usize| NodeEntry {
+        shard: None,
         name: format!("n{index}"),
         server: Endpoint::new(format!("127.0.0.{index}"), 6379),
         agent: Endpoint::new(format!("127.0.0.{index}"), 9121),

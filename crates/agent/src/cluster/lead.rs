@@ -1,0 +1,89 @@
+//! Asking a replica to stand for election at the masters.
+
+use std::time::Duration;
+
+use redoubt_redis::{Connector, Endpoint, Error};
+use redoubt_wire::{
+    config::SetConfig,
+    state::{NodeState, Phase, Replication},
+};
+use tokio::time::{Instant, sleep};
+
+use crate::boot::PeerAnswer;
+
+/// How it is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ask {
+    /// The master lives: it stops writes until the replica has them all, and steps down.
+    HandOver,
+    /// The master is dead.
+    Force,
+}
+
+/// The masters vote within some tens of milliseconds; a hand-over is given up by the servers after 5 s.
+const VOTED_WITHIN: Duration = Duration::from_secs(5);
+/// Nobody says that an election was won.
+const AGAIN: Duration = Duration::from_millis(5);
+
+/// A replica that could lead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Candidate {
+    pub(crate) name: String,
+    pub(crate) server: Endpoint,
+    pub(crate) offset: u64,
+    /// Its files can be written.
+    pub(crate) can_write: bool,
+}
+
+/// The replicas of `me` that live and have been in sync, the most advanced first, the lowest ordinal among equals.
+pub(crate) fn candidates(set: &SetConfig, me: &str, shard: &[PeerAnswer]) -> Vec<Candidate> {
+    let Some(me) = set.node(me) else { return Vec::new() };
+    let mut found: Vec<Candidate> = shard
+        .iter()
+        .filter_map(|peer| {
+            let state = peer.state.as_ref().filter(|state| could_lead(state, &me.server))?;
+            let server = set.node(&peer.name)?.server.clone();
+            let offset = state.live.as_ref().map_or(0, |live| live.offset);
+            let can_write = state.disk_fault.is_none();
+            Some(Candidate { name: peer.name.clone(), server, offset, can_write })
+        })
+        .collect();
+    found.sort_by_key(|candidate| std::cmp::Reverse(candidate.offset));
+    found
+}
+
+fn could_lead(state: &NodeState, of: &Endpoint) -> bool {
+    let follows = matches!(&state.replication, Some(Replication::Replica { master, syncing: false, .. }) if master == of);
+    state.phase == Phase::Running && state.joined && follows
+}
+
+/// Asks, and waits until it leads. Gives the epoch of its slots.
+pub(crate) async fn ask(connector: &Connector, replica: &Endpoint, how: Ask) -> Result<u64, String> {
+    let end = Instant::now() + VOTED_WITHIN;
+    let lost = |error: Error| format!("{replica}: {error}");
+    let mut connection = connector.connect(replica).await.map_err(lost)?;
+    let asked = match how {
+        Ask::HandOver => connection.call(&["CLUSTER", "FAILOVER"]).await,
+        Ask::Force => connection.call(&["CLUSTER", "FAILOVER", "FORCE"]).await,
+    };
+    asked.map_err(lost)?;
+    loop {
+        // It was asked: an answer that is late on a busy machine takes nothing back.
+        match connection.cluster_nodes().await.map(|nodes| nodes.myself) {
+            Ok(myself) if myself.is_master() && !myself.slots.is_empty() => return Ok(myself.config_epoch),
+            Ok(_) => {}
+            Err(error) if Instant::now() > end => return Err(lost(error)),
+            Err(_) => {
+                if let Ok(again) = connector.connect(replica).await {
+                    connection = again;
+                }
+            }
+        }
+        if Instant::now() > end {
+            return Err(format!(
+                "{replica} was not elected within {VOTED_WITHIN:?}: a majority of the masters has to vote"
+            ));
+        }
+        sleep(AGAIN).await;
+    }
+}

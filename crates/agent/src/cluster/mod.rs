@@ -1,0 +1,19 @@
+//! A node in a cluster: what its server knows of it, as what it may start, and what it lacks while it runs.
+//!
+//! The masters elect, and the servers carry on by themselves most of the way. What they cannot know is here: that a
+//! server which ended is dead at once, that its data is gone, and which shard a node belongs to. [`boot`] and [`tend`]
+//! are pure; [`lead`] asks a replica to stand for election.
+
+mod boot;
+#[cfg(test)]
+mod fixture;
+mod lead;
+mod memory;
+mod tend;
+mod view;
+
+pub(crate) use boot::{ACCEPT_LOSS, Decision, StartAs, Survey, decide};
+pub(crate) use lead::{Ask, Candidate, ask, candidates};
+pub(crate) use memory::{Memory, load};
+pub(crate) use tend::{Situation, Tend, is_amiss, next};
+pub(crate) use view::ClusterSeen;

@@ -1,0 +1,342 @@
+//! Mode Cluster: formed by itself, and whole again whatever dies, with every acknowledged key.
+
+use std::{collections::BTreeMap, fs, time::Duration};
+
+use redis::Commands as _;
+use redoubt_redis::cluster::{SlotSet, key_slot};
+use serde_json::Value;
+
+use crate::lab::{Lab, Writer, gone, is, kill, wait_for};
+
+/// Keys of each shard.
+const KEYS: usize = 200;
+
+fn text(metadata: &str, mode: &str, spec: &str) -> String {
+    format!(
+        "apiVersion: redoubt.dev/v1\nkind: Redis\nmetadata:\n  name: shop\n{metadata}spec:\n  mode: {mode}\n{spec}"
+    )
+}
+
+fn shop(spec: &str) -> Lab {
+    let lab = Lab::heavy();
+    lab.up(&text("", "Cluster", spec));
+    whole(&lab);
+    lab
+}
+
+/// Ready, and the same map as `redoubt cluster check` finds.
+#[track_caller]
+fn whole(lab: &Lab) -> Value {
+    // What the engine published may be older than a death.
+    let runs = |node: &Value| match node["role"].as_str() {
+        Some("master") => true,
+        Some("replica") => node["link"] == "up",
+        _ => false,
+    };
+    let status = lab.until("shop", "it is whole", |status| {
+        is(status, "Ready") && status["live"]["nodes"].as_object().unwrap().values().all(runs)
+    });
+    lab.run(["cluster", "check", "shop"]).ok();
+    status
+}
+
+#[track_caller]
+fn shards(lab: &Lab) -> Vec<Value> {
+    lab.status("shop")["shards"].as_array().unwrap().clone()
+}
+
+#[track_caller]
+fn master(lab: &Lab, shard: usize) -> String {
+    shards(lab)[shard]["master"].as_str().expect("a master").to_owned()
+}
+
+#[track_caller]
+fn replica(lab: &Lab, shard: usize) -> String {
+    let master = master(lab, shard);
+    let inside = format!("shop-shard-{shard}-");
+    lab.nodes("shop")
+        .into_iter()
+        .find(|node| node.starts_with(&inside) && *node != master)
+        .expect("a replica")
+}
+
+/// Text in braces whose slot this shard owns.
+#[track_caller]
+fn tag(lab: &Lab, shard: usize) -> String {
+    let mut owned = SlotSet::default();
+    for range in shards(lab)[shard]["slots"].as_str().unwrap().split(',') {
+        owned.insert_range(range).unwrap();
+    }
+    let tags = (0..10_000).map(|number| format!("{{{number}}}"));
+    tags.into_iter().find(|tag| owned.contains(key_slot(tag.as_bytes()))).expect("a tag of this shard")
+}
+
+/// Writes keys into every shard, which its replicas have, too. Gives the tags.
+#[track_caller]
+fn fill(lab: &Lab) -> Vec<String> {
+    (0..shards(lab).len())
+        .map(|shard| {
+            let (tag, mut connection) = (tag(lab, shard), lab.connect("shop", &master(lab, shard)));
+            for n in 0..KEYS {
+                let _: () = connection.set(format!("{tag}{n}"), n).unwrap();
+            }
+            let replicas = lab.nodes("shop").len() / shards(lab).len() - 1;
+            let copies: usize = redis::cmd("WAIT").arg(replicas).arg(10_000).query(&mut connection).unwrap();
+            assert_eq!(copies, replicas);
+            tag
+        })
+        .collect()
+}
+
+#[track_caller]
+fn has_all(lab: &Lab, tags: &[String]) {
+    for (shard, tag) in tags.iter().enumerate() {
+        let mut connection = lab.connect("shop", &master(lab, shard));
+        for n in 0..KEYS {
+            let value: Option<usize> = connection.get(format!("{tag}{n}")).unwrap();
+            assert_eq!(value, Some(n), "{tag}{n} in shard {shard}");
+        }
+    }
+}
+
+#[test]
+fn a_cluster_forms_itself_and_spreads_the_slots_evenly() {
+    let lab = shop("  shards: 3\n  replicasPerShard: 2\n");
+    let status = whole(&lab);
+    let counts: Vec<u64> =
+        status["shards"].as_array().unwrap().iter().map(|shard| shard["count"].as_u64().unwrap()).collect();
+    assert_eq!(counts.iter().sum::<u64>(), 16384);
+    assert!(counts.iter().all(|count| (5461..=5462).contains(count)), "{counts:?}");
+    let nodes = status["live"]["nodes"].as_object().unwrap();
+    for shard in 0..3 {
+        let master = lab.address("shop", &master(&lab, shard)).0;
+        let inside = format!("shop-shard-{shard}-");
+        let followers = nodes.iter().filter(|(name, node)| {
+            name.starts_with(&inside)
+                && node["link"] == "up"
+                && node["follows"].as_str().unwrap().starts_with(&master)
+        });
+        assert_eq!(followers.count(), 2, "{status:#}");
+    }
+    has_all(&lab, &fill(&lab));
+    // An application can look and cannot change who is where.
+    let mut connection = lab.connect("shop", "shop-shard-0-0");
+    redis::cmd("CLUSTER").arg("SLOTS").exec(&mut connection).unwrap();
+    redis::cmd("CLUSTER").arg("RESET").exec(&mut connection).unwrap_err();
+}
+
+#[test]
+fn a_killed_master_is_replaced_by_its_replica_at_once_and_comes_back_as_one() {
+    let lab = shop("");
+    let tags = fill(&lab);
+    let (old, heir) = (master(&lab, 1), replica(&lab, 1));
+    let sight = lab.sight("shop");
+    let writer = Writer::in_shard(&sight, &[&old, &heir], &tags[1]);
+    writer.more(100);
+    kill(lab.server("shop", &old));
+    writer.more(100);
+    lab.until("shop", "the replica leads", |status| {
+        status["shards"][1]["master"] == *heir && status["live"]["nodes"][&old]["role"] == "replica"
+    });
+    let status = whole(&lab);
+    assert_eq!(status["lastFailover"]["cause"], "crash", "{status:#}");
+    assert_eq!(status["lastFailover"]["newMaster"], *heir);
+    let account = writer.finish();
+    // The mark is 250 ms; beside other tests the machine may not have the time. The bus alone takes 5 s and more.
+    assert!(account.gap() < Duration::from_secs(4), "{:?}", account.gap());
+    let written = account.acknowledged.len();
+    assert!(written >= 200, "{written}");
+    has_all(&lab, &tags);
+}
+
+#[test]
+fn a_hand_over_loses_no_acknowledged_write_and_copies_nothing() {
+    let lab = shop("");
+    let tags = fill(&lab);
+    let (old, heir) = (master(&lab, 0), replica(&lab, 0));
+    let copies = lab.full_copies("shop");
+    let sight = lab.sight("shop");
+    let writer = Writer::in_shard(&sight, &[&old, &heir], &tags[0]);
+    writer.more(200);
+    lab.run(["switchover", "shop"]).failed(2, &["a master in each shard", "--to"]);
+    lab.run(["switchover", "shop", "--to", &old]).failed(2, &["is the master already"]);
+    lab.run(["switchover", "shop", "--to", &heir]).ok();
+    writer.more(200);
+    let account = writer.finish();
+    whole(&lab);
+    assert_eq!(master(&lab, 0), heir);
+    let mut connection = lab.connect("shop", &heir);
+    let after = account.last() + Duration::from_secs(1);
+    assert_eq!(account.lost(after, &mut connection), 0, "of {}", account.acknowledged.len());
+    assert_eq!(lab.full_copies("shop"), copies, "{}", lab.copies("shop"));
+    has_all(&lab, &tags);
+}
+
+#[test]
+fn a_roll_replaces_every_node_and_loses_no_acknowledged_write() {
+    let lab = shop("");
+    let tags = fill(&lab);
+    let before = lab.servers("shop");
+    let sight = lab.sight("shop");
+    let nodes: Vec<String> =
+        lab.nodes("shop").into_iter().filter(|node| node.contains("-shard-2-")).collect();
+    let nodes: Vec<&str> = nodes.iter().map(String::as_str).collect();
+    let writer = Writer::in_shard(&sight, &nodes, &tags[2]);
+    writer.more(100);
+    lab.apply(&text("  annotations: {redoubt.dev/restartedAt: now}\n", "Cluster", ""));
+    lab.until("shop", "every node has a new server", |status| {
+        let live = status["live"]["nodes"].as_object().unwrap();
+        is(status, "Ready")
+            && live.iter().all(|(name, node)| {
+                node["serverPid"]
+                    .as_i64()
+                    .is_some_and(|pid| i64::from(before[name].as_raw_nonzero().get()) != pid)
+            })
+    });
+    writer.more(50);
+    let account = writer.finish();
+    let mut connection = lab.connect("shop", &master(&lab, 2));
+    let after = account.last() + Duration::from_secs(1);
+    assert_eq!(account.lost(after, &mut connection), 0, "of {}", account.acknowledged.len());
+    has_all(&lab, &tags);
+}
+
+#[test]
+fn all_nodes_killed_at_once_come_back_with_everything() {
+    let lab = shop("");
+    let tags = fill(&lab);
+    // Not everybody is what it was at the beginning.
+    let heir = replica(&lab, 1);
+    lab.run(["switchover", "shop", "--to", &heir]).ok();
+    lab.until("shop", "it leads", |status| is(status, "Ready") && status["shards"][1]["master"] == *heir);
+    let leaders: Vec<String> = (0..3).map(|shard| master(&lab, shard)).collect();
+    let servers = lab.servers("shop");
+    for server in servers.values() {
+        kill(*server);
+    }
+    for server in servers.values() {
+        gone(*server);
+    }
+    whole(&lab);
+    for (shard, leader) in leaders.iter().enumerate() {
+        assert_eq!(master(&lab, shard), *leader);
+    }
+    has_all(&lab, &tags);
+    // As after a power cut, the agents and the engine as well.
+    lab.kill_everything();
+    lab.run(["up", "--detach"]).ok();
+    whole(&lab);
+    has_all(&lab, &tags);
+}
+
+#[test]
+fn a_master_whose_data_folder_is_deleted_never_empties_its_replica() {
+    let lab = shop("");
+    let tags = fill(&lab);
+    let (old, heir) = (master(&lab, 0), replica(&lab, 0));
+    let server = lab.server("shop", &old);
+    fs::remove_dir_all(lab.data("shop", &old)).unwrap();
+    kill(server);
+    lab.until("shop", "the replica leads and the other one is back", |status| {
+        status["shards"][0]["master"] == *heir && status["live"]["nodes"][&old]["link"] == "up"
+    });
+    whole(&lab);
+    has_all(&lab, &tags);
+    // Nobody remembers the node that it was.
+    for node in lab.nodes("shop") {
+        let mut connection = lab.connect("shop", &node);
+        wait_for(&format!("{node} knows six nodes"), 60, || {
+            let known: String = redis::cmd("CLUSTER").arg("NODES").query(&mut connection).unwrap();
+            known.lines().count() == 6
+        });
+    }
+}
+
+#[test]
+fn without_persistence_a_crashed_master_never_empties_its_replica() {
+    let lab = shop("  persistence: {aof: {enabled: false}, rdb: {save: ''}}\n");
+    let tags = fill(&lab);
+    for round in 0..5 {
+        let shard = round % 3;
+        let old = master(&lab, shard);
+        let heir = replica(&lab, shard);
+        kill(lab.server("shop", &old));
+        lab.until("shop", "the replica leads", |status| {
+            status["shards"][shard]["master"] == *heir && status["live"]["nodes"][&old]["link"] == "up"
+        });
+        whole(&lab);
+        has_all(&lab, &tags);
+    }
+}
+
+#[test]
+fn a_lost_memory_of_the_cluster_throws_no_data_away() {
+    let lab = shop("");
+    let tags = fill(&lab);
+    let old = master(&lab, 2);
+    let server = lab.server("shop", &old);
+    fs::remove_file(lab.data("shop", &old).join("nodes.conf")).unwrap();
+    kill(server);
+    lab.until("shop", "it follows", |status| status["live"]["nodes"][&old]["link"] == "up");
+    whole(&lab);
+    has_all(&lab, &tags);
+    let aside: Vec<_> = fs::read_dir(lab.data("shop", &old))
+        .unwrap()
+        .filter_map(|entry| entry.unwrap().file_name().into_string().ok())
+        .filter(|name| name.starts_with("set-aside-"))
+        .collect();
+    assert_eq!(aside.len(), 1, "{aside:?}");
+}
+
+#[test]
+fn a_shard_whose_every_copy_is_gone_is_reported_and_begins_anew_only_when_somebody_says_so() {
+    let lab = shop("");
+    let tags = fill(&lab);
+    let (old, other) = (master(&lab, 1), replica(&lab, 1));
+    let servers = [lab.server("shop", &old), lab.server("shop", &other)];
+    for node in [&old, &other] {
+        for name in ["appendonlydir", "dump.rdb", "redoubt-record.json"] {
+            let path = lab.data("shop", node).join(name);
+            let _ = fs::remove_dir_all(&path).or_else(|_| fs::remove_file(&path));
+        }
+    }
+    servers.into_iter().for_each(kill);
+    lab.until("shop", "it is reported", |status| {
+        let said = status["conditions"].to_string();
+        said.contains("every copy of this shard's data is gone") && said.contains("accept-loss")
+    });
+    // The other shards serve.
+    for shard in [0, 2] {
+        let value: Option<usize> =
+            lab.connect("shop", &master(&lab, shard)).get(format!("{}7", tags[shard])).unwrap();
+        assert_eq!(value, Some(7));
+    }
+    fs::write(lab.data("shop", &old).join("accept-loss"), "").unwrap();
+    whole(&lab);
+    let sizes: BTreeMap<usize, usize> = (0..3)
+        .map(|shard| {
+            let size = redis::cmd("DBSIZE").query(&mut lab.connect("shop", &master(&lab, shard))).unwrap();
+            (shard, size)
+        })
+        .collect();
+    assert_eq!(sizes, BTreeMap::from([(0, KEYS), (1, 0), (2, KEYS)]));
+}
+
+#[test]
+fn what_a_cluster_cannot_become_is_refused_and_leaves_it_as_it_is() {
+    let lab = shop("");
+    let before = lab.servers("shop");
+    for (mode, spec, field) in [
+        ("Cluster", "  shards: 5\n", "spec.shards"),
+        ("Cluster", "  replicasPerShard: 2\n", "spec.replicasPerShard"),
+        ("Sentinel", "", "spec.mode"),
+    ] {
+        lab.file("other.yaml", &text("", mode, spec));
+        let said = lab.run(["apply", "-f", "other.yaml"]);
+        assert_ne!(said.code, 0, "{spec}: {said:?}");
+        assert!(said.err.contains(field) && said.err.contains("cannot be changed"), "{}", said.err);
+    }
+    lab.run(["drill", "shop", "kill-master"]).failed(2, &["mode Cluster"]);
+    whole(&lab);
+    assert_eq!(lab.servers("shop"), before);
+}

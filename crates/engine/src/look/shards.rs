@@ -1,0 +1,189 @@
+//! The shards of a cluster: who leads each, and whether all slots are served. By the nodes' own word: what the masters
+//! elected is in what each of them says of itself.
+
+use redoubt_redis::cluster::{SLOTS, SlotSet};
+use redoubt_wire::state::{ClusterView, NodeState, Phase, Replication};
+
+use super::{
+    Look,
+    standing::{Finding, Standing},
+};
+use crate::{plan::Waiting, platform::Seat, world::MemberView};
+
+/// One shard.
+#[derive(Debug, Clone)]
+pub(crate) struct Shard<'a> {
+    /// Which.
+    pub(crate) number: u32,
+    /// Its nodes, in order.
+    pub(crate) nodes: Vec<&'a MemberView>,
+    /// Who owns its slots.
+    pub(crate) master: Option<&'a MemberView>,
+}
+
+impl Shard<'_> {
+    /// This node owns its slots.
+    pub(crate) fn is_led_by(&self, view: &MemberView) -> bool {
+        self.master.is_some_and(|master| master.member.name == view.member.name)
+    }
+
+    /// The slots of its master.
+    pub(crate) fn slots(&self) -> SlotSet {
+        self.master.and_then(cluster).map(owned).unwrap_or_default()
+    }
+
+    /// Its master takes writes.
+    pub(crate) fn serves(&self) -> bool {
+        let writes = |node: &NodeState| !node.disk_fault.as_ref().is_some_and(|fault| fault.refuses_writes);
+        self.master.and_then(MemberView::node).is_some_and(|node| node.ready && writes(node))
+    }
+}
+
+impl<'a> Look<'a> {
+    /// The shards of a cluster; none in other modes.
+    pub(crate) fn shards(&self) -> Vec<Shard<'a>> {
+        (0..self.counts.shards)
+            .map(|number| {
+                let inside = |view: &&MemberView| {
+                    Seat::of(view.member.ordinal).is_some_and(|seat| seat.shard == number)
+                };
+                let nodes: Vec<&MemberView> = self.nodes().filter(inside).collect();
+                let leaders =
+                    nodes.iter().copied().filter(|view| cluster(view).is_some_and(ClusterView::leads));
+                let master = leaders.max_by_key(|view| cluster(view).map(|view| view.epoch));
+                Shard { number, nodes, master }
+            })
+            .collect()
+    }
+
+    fn shard_of(&self, view: &MemberView) -> Option<Shard<'a>> {
+        let number = Seat::of(view.member.ordinal)?.shard;
+        self.shards().into_iter().find(|shard| shard.number == number)
+    }
+
+    /// Every slot has a master that serves it, and all nodes agree which that is. Only then may anything be taken down.
+    pub(crate) fn served(&self) -> Result<(), Waiting> {
+        let shards = self.shards();
+        let unled: Vec<String> = shards
+            .iter()
+            .filter(|shard| !shard.serves())
+            .map(|shard| format!("shard {}: {}", shard.number, self.why_unled(shard)))
+            .collect();
+        if !unled.is_empty() {
+            return Err(Waiting::new("ShardNotServed", unled.join("; ")));
+        }
+        let all: SlotSet = shards.iter().flat_map(|shard| shard.slots().iter().collect::<Vec<_>>()).collect();
+        if all.len() < usize::from(SLOTS) {
+            let missing = SlotSet::all().without(&all);
+            let why =
+                format!("nobody owns {} slots ({missing}); look at `redoubt cluster check`", missing.len());
+            return Err(Waiting::new("SlotsUncovered", why));
+        }
+        let views = || self.nodes().filter_map(|view| Some((view, cluster(view)?)));
+        if let Some((view, _)) = views().find(|(_, view)| view.open > 0) {
+            let why =
+                format!("slots are on their way at {}; nothing is taken down meanwhile", view.member.name);
+            return Err(Waiting::new("SlotsOpen", why));
+        }
+        let map = shards.first().and_then(|shard| cluster(shard.master?)).map(|view| &view.map);
+        if let Some((other, _)) = views().find(|(_, view)| Some(&view.map) != map) {
+            let why = format!(
+                "{} has another map of the slots than the first master; what changed is on its way over the bus",
+                other.member.name
+            );
+            return Err(Waiting::new("NodesDisagree", why));
+        }
+        Ok(())
+    }
+
+    fn why_unled(&self, shard: &Shard<'_>) -> String {
+        if let Some(master) = shard.master {
+            return format!(
+                "{} leads and does not serve: {}",
+                master.member.name,
+                self.standing(master).fault()
+            );
+        }
+        let faults = shard.nodes.iter().map(|view| (view, self.standing(view)));
+        let faults: Vec<String> = faults
+            .filter(|(_, standing)| !standing.is_good())
+            .map(|(view, standing)| format!("{}: {}", view.member.name, standing.fault()))
+            .collect();
+        format!("no node owns slots ({})", faults.join("; "))
+    }
+
+    pub(super) fn standing_in_cluster(&self, view: &MemberView, node: &NodeState) -> Standing {
+        let (Some(own), Some(replication)) = (node.cluster.as_deref(), &node.replication) else {
+            return Standing::bad("not answering", "its server does not answer its agent");
+        };
+        let shard = self.shard_of(view);
+        let master = shard.as_ref().and_then(|shard| shard.master);
+        if own.leads() {
+            return match master {
+                Some(master) if master.member.name != view.member.name => Standing::found(
+                    "not announced",
+                    Finding::SecondMaster,
+                    format!(
+                        "it owns slots beside {}, which was elected later; the bus demotes it",
+                        master.member.name
+                    ),
+                ),
+                _ if !node.ready => {
+                    Standing::bad("not ready", "the cluster does not serve its slots yet, by its own word")
+                }
+                _ => Standing::good("running"),
+            };
+        }
+        let Some(leader) = own.master.as_ref() else {
+            return Standing::bad("joining", "it has no place in the cluster yet; its agent finds it");
+        };
+        let elected = master.and_then(cluster).map(|view| &view.id);
+        if elected.is_some_and(|elected| elected != leader) {
+            let fault = "it follows another than the master of its shard; its agent mends this";
+            return Standing::found("follows another", Finding::FollowsAnother, fault);
+        }
+        match replication {
+            Replication::Replica { syncing: true, .. } => {
+                Standing::bad("syncing", "a full copy is under way")
+            }
+            Replication::Replica { link_up: false, master, .. } => {
+                Standing::bad("link down", format!("it has no link to its master {master}"))
+            }
+            _ if !node.ready => Standing::bad("not in sync", "it has not caught up with its master yet"),
+            _ => Standing::good("in sync"),
+        }
+    }
+
+    /// The replica in sync that is furthest ahead in this shard, among these.
+    pub(crate) fn heir_in(
+        &self,
+        shard: &Shard<'a>,
+        among: impl Fn(&MemberView) -> bool,
+    ) -> Option<&'a MemberView> {
+        let fits =
+            |view: &&MemberView| !shard.is_led_by(view) && self.standing(view).is_good() && among(view);
+        shard
+            .nodes
+            .iter()
+            .copied()
+            .filter(fits)
+            .max_by_key(|view| (super::nodes::offset(view), std::cmp::Reverse(view.member.ordinal)))
+    }
+}
+
+/// What its server says of the cluster, while it runs.
+pub(crate) fn cluster(view: &MemberView) -> Option<&ClusterView> {
+    view.node().filter(|node| node.phase == Phase::Running)?.cluster.as_deref()
+}
+
+/// Text that is no list of slots owns none.
+fn owned(view: &ClusterView) -> SlotSet {
+    let mut slots = SlotSet::default();
+    let ranges = view.slots.split(',').filter(|range| !range.is_empty());
+    for range in ranges {
+        if slots.insert_range(range).is_err() {
+            return SlotSet::default();
+        }
+    }
+    slots
+}

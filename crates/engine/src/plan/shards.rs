@@ -1,0 +1,131 @@
+//! A cluster: the agents form it, join it and have their masters elected; here it is awaited and rolled.
+
+use super::{Next, everybody_well, roll, short, unfit};
+use crate::look::Look;
+
+/// What to do next, once all members exist and have the newest configuration.
+pub(super) fn next(look: &Look<'_>) -> Option<Next> {
+    if let Err(waiting) = look.served() {
+        return Some(waiting.into());
+    }
+    roll::shards(look)
+        .or_else(|| everybody_well(look).or_else(|| short(look)).or_else(|| unfit(look)).map(Next::from))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        plan::{Plan, Step},
+        scene::Scene,
+        status::status,
+    };
+    use redoubt_api::{ConditionStatus, ConditionType, RedisStatus, Role};
+
+    fn waits(scene: &Scene) -> (&'static str, String) {
+        let plan = scene.plan();
+        assert_eq!(plan.step, None, "{plan:?}");
+        let waiting = plan.waiting.expect("something to wait for");
+        (waiting.reason, waiting.why)
+    }
+
+    fn condition(scene: &Scene, kind: ConditionType) -> (ConditionStatus, String) {
+        let status = status(scene.redis(), &scene.world(), &scene.memory(), &RedisStatus::default());
+        let found = status.conditions.into_iter().find(|condition| condition.kind == kind).expect("it");
+        (found.status, found.message)
+    }
+
+    #[test]
+    fn a_whole_cluster_is_left_alone_and_its_status_shows_the_map() {
+        let scene = Scene::cluster();
+        assert_eq!(scene.plan(), Plan::default());
+        let status = status(scene.redis(), &scene.world(), &scene.memory(), &RedisStatus::default());
+        let map: Vec<_> = status.shards.iter().map(|shard| (shard.master.as_deref(), shard.count)).collect();
+        let masters = ["cart-shard-0-0", "cart-shard-1-0", "cart-shard-2-0"];
+        assert_eq!(map, masters.map(Some).into_iter().zip([5461, 5462, 5461]).collect::<Vec<_>>());
+        assert_eq!(status.nodes[1].role, Some(Role::Replica));
+        assert_eq!(status.master, None);
+        for kind in [ConditionType::Ready, ConditionType::Available] {
+            assert_eq!(condition(&scene, kind).0, ConditionStatus::True);
+        }
+    }
+
+    #[test]
+    fn nothing_is_taken_down_while_a_shard_has_no_master() {
+        let down =
+            Scene::cluster().says("cart-shard-1-0", |own| own.slots.clear()).outdated("cart-shard-0-1");
+        let (reason, why) = waits(&down);
+        assert_eq!(reason, "ShardNotServed");
+        assert!(why.contains("shard 1"), "{why}");
+        let (available, why) = condition(&down, ConditionType::Available);
+        assert_eq!((available, why.contains("shard 1")), (ConditionStatus::False, true), "{why}");
+        let silent = Scene::cluster().silent("cart-shard-1-0");
+        assert_eq!(condition(&silent, ConditionType::Available).0, ConditionStatus::Unknown);
+    }
+
+    #[test]
+    fn a_cluster_is_not_ready_before_every_slot_is_served_and_all_nodes_agree() {
+        for (scene, reason) in [
+            (
+                Scene::cluster().says("cart-shard-2-0", |own| own.slots = "10923-16382".to_owned()),
+                "SlotsUncovered",
+            ),
+            (Scene::cluster().says("cart-shard-2-1", |own| own.map = "other".to_owned()), "NodesDisagree"),
+            (Scene::cluster().says("cart-shard-0-0", |own| own.open = 1), "SlotsOpen"),
+            (Scene::cluster().node("cart-shard-0-0", |node| node.ready = false), "ShardNotServed"),
+            (Scene::cluster().syncing("cart-shard-1-1"), "MembersNotReady"),
+            (
+                Scene::cluster().says("cart-shard-1-1", |own| own.master = Some("id-0-0".to_owned())),
+                "MembersNotReady",
+            ),
+            (Scene::cluster().says("cart-shard-1-1", |own| own.master = None), "MembersNotReady"),
+        ] {
+            assert_eq!(waits(&scene).0, reason);
+            assert_eq!(condition(&scene, ConditionType::Ready).0, ConditionStatus::False, "{reason}");
+        }
+    }
+
+    #[test]
+    fn replicas_get_their_new_process_first_and_a_master_hands_over_in_its_shard() {
+        let all = [
+            "cart-shard-0-0",
+            "cart-shard-0-1",
+            "cart-shard-1-0",
+            "cart-shard-1-1",
+            "cart-shard-2-0",
+            "cart-shard-2-1",
+        ];
+        let old = all.iter().fold(Scene::cluster(), |scene, name| scene.outdated(name));
+        assert!(matches!(old.plan().step, Some(Step::Replace { member, .. }) if member == "cart-shard-2-1"));
+        let masters = ["cart-shard-0-0", "cart-shard-1-0", "cart-shard-2-0"];
+        let masters = masters.iter().fold(Scene::cluster(), |scene, name| scene.outdated(name));
+        assert!(matches!(
+            masters.plan().step,
+            Some(Step::Handover { from, to: Some(to), .. }) if from == "cart-shard-0-0" && to == "cart-shard-0-1"
+        ));
+    }
+
+    #[test]
+    fn one_node_at_a_time_in_the_whole_cluster() {
+        let scene = Scene::cluster().outdated("cart-shard-0-1").syncing("cart-shard-2-1");
+        let (reason, why) = waits(&scene);
+        assert_eq!(reason, "WaitingForMember");
+        assert!(why.contains("cart-shard-2-1"), "{why}");
+        // The one that is not well may be the one to begin with.
+        let scene = Scene::cluster().outdated("cart-shard-2-1").silent("cart-shard-2-1");
+        assert!(
+            matches!(scene.plan().step, Some(Step::Replace { member, .. }) if member == "cart-shard-2-1")
+        );
+    }
+
+    #[test]
+    fn an_old_master_that_still_owns_slots_is_a_fault_of_its_own() {
+        let two = Scene::cluster().says("cart-shard-0-1", |own| {
+            own.master = None;
+            own.slots = "0-5460".to_owned();
+            own.epoch = 9;
+        });
+        let (degraded, why) = condition(&two, ConditionType::Degraded);
+        assert_eq!(degraded, ConditionStatus::True);
+        assert!(why.contains("cart-shard-0-0") && why.contains("elected later"), "{why}");
+    }
+}

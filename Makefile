@@ -41,7 +41,7 @@ test-versions: servers ## Runs the core of the tests on Redis 6.2 and 8.0, Valke
 	[ -z "$$failed" ] || { echo "failed on:$$failed" >&2; exit 1; }
 
 # What has to hold on every server: data, deaths, hand-over, an empty master.
-CORE := $(addprefix promises::,data death handover in_a_row::a_pure_cache)
+CORE := $(addprefix promises::,data death handover in_a_row::a_pure_cache shards)
 
 # Programs of a lab that come from Debian. Their services are not wanted: a lab starts its own.
 LAB_PROGRAMS := cc busybox conntrack containerd etcd ip iptables mkfs.xfs redis-cli redis-server runc /usr/lib/cni/ptp

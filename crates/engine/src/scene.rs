@@ -336,13 +336,15 @@ fn in_shard(number: u32) -> NodeState {
     let master = node_endpoint(Seat { index: 0, ..seat }.number());
     let leads = seat.index == 0;
     let id = |index| format!("id-{}-{index}", seat.shard);
+    let all = Counts { nodes: 2, shards: 3, sentinels: 0 }.ordinals(MemberKind::Node);
+    let others = all.filter(|other| *other != number);
     let view = ClusterView {
         id: id(seat.index),
         master: (!leads).then(|| id(0)),
         is_ok: true,
         epoch: 1,
         slots: if leads { SLOTS[seat.shard as usize].to_owned() } else { String::new() },
-        knows: Vec::new(),
+        knows: others.map(node_endpoint).collect(),
         covered: 16384,
         open: 0,
         map: "map".to_owned(),

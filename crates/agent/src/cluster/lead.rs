@@ -22,6 +22,8 @@ pub(crate) enum Ask {
 
 /// The masters vote within some tens of milliseconds; a hand-over is given up by the servers after 5 s.
 const VOTED_WITHIN: Duration = Duration::from_secs(5);
+/// A hand-over takes some tens of milliseconds.
+const REMINDED_AFTER: Duration = Duration::from_secs(1);
 /// Nobody says that an election was won.
 const AGAIN: Duration = Duration::from_millis(5);
 
@@ -62,12 +64,20 @@ pub(crate) async fn ask(connector: &Connector, replica: &Endpoint, how: Ask) -> 
     let end = Instant::now() + VOTED_WITHIN;
     let lost = |error: Error| format!("{replica}: {error}");
     let mut connection = connector.connect(replica).await.map_err(lost)?;
-    let asked = match how {
-        Ask::HandOver => connection.call(&["CLUSTER", "FAILOVER"]).await,
-        Ask::Force => connection.call(&["CLUSTER", "FAILOVER", "FORCE"]).await,
+    let words: &[&str] = match how {
+        Ask::HandOver => &["CLUSTER", "FAILOVER"],
+        Ask::Force => &["CLUSTER", "FAILOVER", "FORCE"],
     };
-    asked.map_err(lost)?;
+    connection.call(words).await.map_err(lost)?;
+    let mut remind = Instant::now() + REMINDED_AFTER;
     loop {
+        // A living master may not have heard its replica.
+        if how == Ask::HandOver && Instant::now() > remind {
+            remind = Instant::now() + REMINDED_AFTER;
+            if let Err(error) = connection.call(words).await {
+                tracing::debug!(%error, "the replica takes no reminder");
+            }
+        }
         // It was asked: an answer that is late on a busy machine takes nothing back.
         match connection.cluster_nodes().await.map(|nodes| nodes.myself) {
             Ok(myself) if myself.is_master() && !myself.slots.is_empty() => return Ok(myself.config_epoch),

@@ -41,6 +41,8 @@ const FORMED_WITHIN: Duration = Duration::from_secs(20);
 const TEND_AGAIN: Duration = Duration::from_millis(250);
 /// Between two requests for an election, which costs the masters a vote.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
+/// Nodes ping each other every second at the latest, as long as there are not many.
+const KNOWN_WITHIN: Duration = Duration::from_secs(2);
 /// A server learns within this that its slots are another's.
 const DEPOSED_WITHIN: Duration = Duration::from_secs(2);
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
@@ -363,6 +365,10 @@ impl Node {
             let failover = self.failover(&request, Instant::now(), Timestamp::now(), None, &Err(why.clone()));
             return Report { failover, verdict: Verdict::RetryAfter { why, after: ASK_AGAIN } };
         };
+        let until = Instant::now() + KNOWN_WITHIN;
+        while Instant::now() < until && !is_known(server, &heir).await {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
         let report = self.have_lead(request, &heir, Ask::HandOver).await;
         if report.verdict == Verdict::Done {
             let until = Instant::now() + DEPOSED_WITHIN;
@@ -423,6 +429,15 @@ impl Node {
             },
         }
     }
+}
+
+/// The own server knows the heir for its replica, and will listen to it: after a change of master it hears of that only with
+/// the next ping.
+async fn is_known(server: &mut Server, heir: &Candidate) -> bool {
+    let Ok(connection) = server.connection().await else { return false };
+    let Ok(nodes) = connection.cluster_nodes().await else { return false };
+    let id = &nodes.myself.id;
+    nodes.others.iter().any(|node| node.endpoint == heir.server && node.master.as_ref() == Some(id))
 }
 
 async fn still_leads(server: &mut Server) -> bool {

@@ -93,6 +93,26 @@ impl<'a> Look<'a> {
             );
             return Err(Waiting::new("NodesDisagree", why));
         }
+        self.held_for_dead()
+    }
+
+    /// A master that was away stays marked as failed for a while after it is back.
+    fn held_for_dead(&self) -> Result<(), Waiting> {
+        let well = self.nodes().filter(|view| self.standing(view).is_good());
+        for view in well {
+            let Some(server) = self.world.identity.server(&view.member.name) else { continue };
+            let doubts = |other: &&MemberView| {
+                let own = other.member.name == view.member.name;
+                !own && cluster(other).is_some_and(|own| !own.knows.contains(server))
+            };
+            if let Some(other) = self.nodes().find(doubts) {
+                let (node, other) = (&view.member.name, &other.member.name);
+                let why = format!(
+                    "{other} holds {node} for failed, or does not know it yet; the bus and their agents mend this"
+                );
+                return Err(Waiting::new("NodesDisagree", why));
+            }
+        }
         Ok(())
     }
 

@@ -70,6 +70,7 @@ mod tests {
                 "SlotsUncovered",
             ),
             (Scene::cluster().says("cart-shard-2-1", |own| own.map = "other".to_owned()), "NodesDisagree"),
+            (Scene::cluster().says("cart-shard-2-1", |own| own.knows.truncate(4)), "NodesDisagree"),
             (Scene::cluster().says("cart-shard-0-0", |own| own.open = 1), "SlotsOpen"),
             (Scene::cluster().node("cart-shard-0-0", |node| node.ready = false), "ShardNotServed"),
             (Scene::cluster().syncing("cart-shard-1-1"), "MembersNotReady"),

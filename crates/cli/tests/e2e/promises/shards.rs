@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fs, time::Duration};
 
 use redis::Commands as _;
 use redoubt_redis::cluster::{SlotSet, key_slot};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::lab::{Lab, Writer, gone, is, kill, wait_for};
@@ -267,6 +268,113 @@ fn without_persistence_a_crashed_master_never_empties_its_replica() {
         whole(&lab);
         has_all(&lab, &tags);
     }
+}
+
+/// Agent and server of a node.
+#[track_caller]
+fn processes(lab: &Lab, node: &str) -> [Pid; 2] {
+    [lab.agent("shop", node), lab.server("shop", node)]
+}
+
+fn signal(processes: &[Pid], signal: Signal) {
+    for process in processes {
+        kill_process(*process, signal).unwrap();
+    }
+}
+
+#[test]
+fn a_master_that_vanishes_is_replaced_by_the_bus_and_is_a_replica_when_it_is_back() {
+    let lab = shop("");
+    let tags = fill(&lab);
+    let (old, heir) = (master(&lab, 0), replica(&lab, 0));
+    let frozen = processes(&lab, &old);
+    signal(&frozen, Signal::STOP);
+    lab.until("shop", "the replica leads", |status| status["shards"][0]["master"] == *heir);
+    has_all(&lab, &tags);
+    signal(&frozen, Signal::CONT);
+    lab.until("shop", "it follows", |status| status["live"]["nodes"][&old]["link"] == "up");
+    whole(&lab);
+    assert_eq!(master(&lab, 0), heir);
+    has_all(&lab, &tags);
+}
+
+#[test]
+fn a_shard_that_stands_still_stops_no_other_and_comes_back_with_everything() {
+    let lab = shop("");
+    let tags = fill(&lab);
+    let frozen: Vec<Pid> =
+        [master(&lab, 1), replica(&lab, 1)].iter().flat_map(|node| processes(&lab, node)).collect();
+    signal(&frozen, Signal::STOP);
+    lab.until("shop", "it is told", |status| !is(status, "Available"));
+    for shard in [0, 2] {
+        let mut connection = lab.connect("shop", &master(&lab, shard));
+        // Longer than the others wait for a master.
+        wait_for("writes go on when the masters hold it for dead", 60, || {
+            let _: () = connection.set(format!("{}while", tags[shard]), shard).unwrap();
+            let known: String = redis::cmd("CLUSTER").arg("NODES").query(&mut connection).unwrap();
+            known.contains("fail ")
+        });
+    }
+    signal(&frozen, Signal::CONT);
+    whole(&lab);
+    has_all(&lab, &tags);
+}
+
+#[test]
+fn a_master_killed_with_its_replica_leads_again_with_everything() {
+    let lab = shop("");
+    let tags = fill(&lab);
+    let (leader, other) = (master(&lab, 2), replica(&lab, 2));
+    let servers = [lab.server("shop", &leader), lab.server("shop", &other)];
+    servers.into_iter().for_each(kill);
+    servers.into_iter().for_each(gone);
+    whole(&lab);
+    assert_eq!(master(&lab, 2), leader);
+    has_all(&lab, &tags);
+    // Its agents, too: they come back without an engine.
+    let agents = [lab.agent("shop", &leader), lab.agent("shop", &other)];
+    agents.into_iter().for_each(kill);
+    agents.into_iter().for_each(gone);
+    lab.until("shop", "both answer", |status| {
+        let live = &status["live"]["nodes"];
+        [&leader, &other].iter().all(|node| live[node.as_str()]["role"].is_string())
+    });
+    whole(&lab);
+    has_all(&lab, &tags);
+}
+
+#[test]
+fn a_failover_and_a_hand_over_are_hardly_felt() {
+    let lab = Lab::alone();
+    lab.up(&text("", "Cluster", ""));
+    whole(&lab);
+    let tags = fill(&lab);
+    let mut gaps = BTreeMap::from([("kill", Vec::new()), ("switchover", Vec::new())]);
+    // A master votes once for the same dead one in twice the node timeout: each shard has its turn.
+    for shard in 0..3 {
+        for way in ["kill", "switchover"] {
+            let (old, heir) = (master(&lab, shard), replica(&lab, shard));
+            let writer = Writer::in_shard(&lab.sight("shop"), &[&old, &heir], &tags[shard]);
+            writer.more(50);
+            match way {
+                "kill" => kill(lab.server("shop", &old)),
+                _ => drop(lab.run(["switchover", "shop", "--to", &heir]).ok()),
+            }
+            writer.more(50);
+            if let Some(gaps) = gaps.get_mut(way) {
+                gaps.push(writer.finish().gap());
+            }
+            lab.until("shop", "the other one leads", |status| status["shards"][shard]["master"] == *heir);
+            whole(&lab);
+        }
+    }
+    eprintln!("{gaps:?}");
+    for gap in gaps.values_mut() {
+        gap.sort();
+    }
+    // Medians; the marks are 250 ms and 100 ms.
+    assert!(gaps["kill"][1] <= Duration::from_millis(250), "{gaps:?}");
+    assert!(gaps["switchover"][1] <= Duration::from_millis(100), "{gaps:?}");
 }
 
 #[test]

@@ -28,6 +28,8 @@ pub(crate) struct Survey {
     pub(crate) persistent: bool,
     /// Somebody said that the shard may begin anew, without its data.
     pub(crate) loss_accepted: bool,
+    /// This node was forming the cluster, and never saw it whole.
+    pub(crate) forming: bool,
 }
 
 /// What to do now.
@@ -149,7 +151,9 @@ fn without_data(survey: &Survey) -> Decision {
             others.join(", ")
         ));
     }
-    if !survey.persistent || survey.loss_accepted {
+    // It was given its slots and died before its data set began: there never was any data.
+    let never_began = survey.forming || survey.own == OnDisk::UnfinishedCopy;
+    if !survey.persistent || survey.loss_accepted || never_began {
         return Decision::Start(StartAs::LeaderAnew);
     }
     wait(&format!(

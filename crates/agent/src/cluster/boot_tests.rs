@@ -26,6 +26,7 @@ fn survey(own: OnDisk, memory: impl Into<Option<Memory>>, others: Vec<Option<Nod
         shard,
         persistent: true,
         loss_accepted: false,
+        forming: false,
     }
 }
 
@@ -82,6 +83,10 @@ fn a_shard_whose_every_copy_is_gone_begins_anew_only_when_somebody_says_so() {
     assert!(why.contains("every copy") && why.contains(ACCEPT_LOSS), "{why}");
     let said = Survey { loss_accepted: true, ..gone.clone() };
     assert_eq!(decided(&said), Decision::Start(StartAs::LeaderAnew));
+    let cut_off = Survey { forming: true, ..gone.clone() };
+    assert_eq!(decided(&cut_off), Decision::Start(StartAs::LeaderAnew));
+    let never_began = survey(OnDisk::UnfinishedCopy, memory("0-5460"), void());
+    assert_eq!(decided(&never_began), Decision::Start(StartAs::LeaderAnew));
     let cache = Survey { persistent: false, ..gone };
     assert_eq!(decided(&cache), Decision::Start(StartAs::LeaderAnew));
 }

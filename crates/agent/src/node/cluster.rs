@@ -147,6 +147,7 @@ impl Node {
             shard: ask_nodes(self.shard(), &self.agent.peers).await,
             persistent: self.is_persistent(),
             loss_accepted: off_thread(move || dir.join(ACCEPT_LOSS).exists()).await,
+            forming: self.is_forming().await,
         })
     }
 

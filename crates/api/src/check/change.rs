@@ -9,17 +9,11 @@ pub fn check_change(before: &CheckedRedis, after: &CheckedRedis) -> Result<(), V
     const NEW: &str = "undo it, or create another Redis and move the data";
     let mut findings = Findings::default();
     match (before.cluster(), after.cluster()) {
-        (None, None) => {}
-        (Some(old), Some(new)) => {
-            for (path, old, new) in [
-                ("spec.shards", old.shards, new.shards),
-                ("spec.replicasPerShard", old.replicas_per_shard, new.replicas_per_shard),
-            ] {
-                if old != new {
-                    findings.fault(path, format!("cannot be changed yet, from {old} to {new}"), NEW);
-                }
-            }
+        (Some(old), Some(new)) if old.shards != new.shards => {
+            let message = format!("cannot be changed yet, from {} to {}", old.shards, new.shards);
+            findings.fault("spec.shards", message, NEW);
         }
+        (None, None) | (Some(_), Some(_)) => {}
         (Some(_), None) | (None, Some(_)) => {
             let mode = |redis: &CheckedRedis| match redis.spec.topology {
                 CheckedTopology::Standalone => "Standalone",

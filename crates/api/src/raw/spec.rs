@@ -37,7 +37,7 @@ pub struct RedisSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 3, max = 20))]
     pub shards: Option<u32>,
-    /// Replicas of each master, in `mode: Cluster`. Cannot be changed yet. Default: 1.
+    /// Replicas of each master, in `mode: Cluster`. Default: 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(max = 4))]
     pub replicas_per_shard: Option<u32>,

@@ -1,15 +1,54 @@
 //! A cluster: the agents form it, join it and have their masters elected; here it is awaited and rolled.
 
-use super::{Next, everybody_well, roll, short, unfit};
-use crate::look::Look;
+use super::{Next, Step, Waiting, everybody_well, roll, short, unfit};
+use crate::{
+    look::Look,
+    platform::{MemberKind, Seat},
+    world::MemberView,
+};
 
 /// What to do next, once all members exist and have the newest configuration.
 pub(super) fn next(look: &Look<'_>) -> Option<Next> {
     if let Err(waiting) = look.served() {
         return Some(waiting.into());
     }
-    roll::shards(look)
+    leave(look)
+        .or_else(|| roll::shards(look))
         .or_else(|| everybody_well(look).or_else(|| short(look)).or_else(|| unfit(look)).map(Next::from))
+}
+
+/// Fewer replicas: the last one of each shard leaves, after the masters have moved to nodes that stay.
+fn leave(look: &Look<'_>) -> Option<Next> {
+    let wanted = look.wanted.nodes;
+    if look.counts.nodes <= wanted {
+        return None;
+    }
+    let why = format!("{wanted} nodes are asked for in each shard");
+    let index = |view: &MemberView| Seat::of(view.member.ordinal).map_or(0, |seat| seat.index);
+    let shards = look.shards();
+    let moves =
+        shards.iter().find_map(|shard| Some((shard, shard.master.filter(|view| index(view) >= wanted)?)));
+    if let Some((shard, master)) = moves {
+        let from = master.member.name.clone();
+        let Some(heir) = look.heir_in(shard, |heir| index(heir) < wanted) else {
+            let why = format!("{why}, and {from} leads; it stays until a node that stays is in sync");
+            return Some(Waiting::new("NoReplicaInSync", why).into());
+        };
+        return Some(Next::Step(Step::Handover { from, to: Some(heir.member.name.clone()), why }));
+    }
+    let counts = look.counts.without_last(MemberKind::Node);
+    let unwell: Vec<String> = (look.nodes().filter(|view| index(view) < counts.nodes))
+        .map(|view| (view, look.standing(view)))
+        .filter(|(_, standing)| !standing.is_good())
+        .map(|(view, standing)| format!("{}: {}", view.member.name, standing.fault()))
+        .collect();
+    if !unwell.is_empty() {
+        let why = format!("{why}; none leaves before all that stay are in sync: {}", unwell.join("; "));
+        return Some(Waiting::new("LastCopyInSync", why).into());
+    }
+    let last = look.nodes().filter(|view| index(view) == counts.nodes);
+    let member = last.map(|view| view.member.name.as_str()).collect::<Vec<_>>().join(", ");
+    Some(Next::Step(Step::Leave { member, counts, why }))
 }
 
 #[cfg(test)]
@@ -19,7 +58,7 @@ mod tests {
         scene::Scene,
         status::status,
     };
-    use redoubt_api::{ConditionStatus, ConditionType, RedisStatus, Role};
+    use redoubt_api::{CheckedTopology, ConditionStatus, ConditionType, RedisStatus, Role};
 
     fn waits(scene: &Scene) -> (&'static str, String) {
         let plan = scene.plan();
@@ -116,6 +155,47 @@ mod tests {
         assert!(
             matches!(scene.plan().step, Some(Step::Replace { member, .. }) if member == "cart-shard-2-1")
         );
+    }
+
+    /// No replicas are asked for any more.
+    fn shrinks(scene: Scene) -> Scene {
+        scene.spec(|spec| {
+            if let CheckedTopology::Cluster(cluster) = &mut spec.topology {
+                cluster.replicas_per_shard = 0;
+            }
+        })
+    }
+
+    #[test]
+    fn the_last_replica_of_each_shard_leaves_and_a_master_moves_first() {
+        let Some(Step::Leave { member, counts, .. }) = shrinks(Scene::cluster()).plan().step else {
+            panic!("nobody leaves")
+        };
+        assert_eq!(member, "cart-shard-0-1, cart-shard-1-1, cart-shard-2-1");
+        assert_eq!((counts.nodes, counts.shards), (1, 3));
+        let swapped = Scene::cluster()
+            .says("cart-shard-1-0", |own| {
+                (own.slots, own.master) = (String::new(), Some("id-1-1".to_owned()));
+            })
+            .says("cart-shard-1-1", |own| {
+                (own.slots, own.master) = ("5461-10922".to_owned(), None);
+            });
+        assert!(matches!(
+            shrinks(swapped).plan().step,
+            Some(Step::Handover { from, to: Some(to), .. }) if from == "cart-shard-1-1" && to == "cart-shard-1-0"
+        ));
+    }
+
+    #[test]
+    fn no_replica_leaves_while_a_node_that_stays_is_not_well() {
+        let silent = shrinks(Scene::cluster().node("cart-shard-0-0", |node| node.ready = false));
+        assert_eq!(waits(&silent).0, "ShardNotServed");
+        let grown = Scene::cluster().spec(|spec| {
+            if let CheckedTopology::Cluster(cluster) = &mut spec.topology {
+                cluster.replicas_per_shard = 2;
+            }
+        });
+        assert!(matches!(grown.plan().step, Some(Step::Apply { counts, .. }) if counts.nodes == 3));
     }
 
     #[test]

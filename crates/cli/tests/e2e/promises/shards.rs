@@ -1,6 +1,6 @@
 //! Mode Cluster: formed by itself, and whole again whatever dies, with every acknowledged key.
 
-use std::{collections::BTreeMap, fs, time::Duration};
+use std::{collections::BTreeMap, fs, process::Stdio, time::Duration};
 
 use redis::Commands as _;
 use redoubt_redis::cluster::{SlotSet, key_slot};
@@ -124,6 +124,29 @@ fn a_cluster_forms_itself_and_spreads_the_slots_evenly() {
     let mut connection = lab.connect("shop", "shop-shard-0-0");
     redis::cmd("CLUSTER").arg("SLOTS").exec(&mut connection).unwrap();
     redis::cmd("CLUSTER").arg("RESET").exec(&mut connection).unwrap_err();
+}
+
+#[test]
+fn a_cluster_whose_forming_is_cut_off_is_formed_all_the_same() {
+    let lab = Lab::heavy();
+    lab.file("redis.yaml", &text("", "Cluster", ""));
+    let mut up = lab.command(["up", "-f", "redis.yaml", "--detach"]).stdout(Stdio::null()).spawn().unwrap();
+    let first = "shop-shard-0-0";
+    let note = lab.data("shop", first).join("redoubt-forming");
+    // More than once: each time something else is half done.
+    for round in 1..=3 {
+        wait_for("the first node forms the cluster, again", 60, || {
+            note.exists() && lab.log("shop", first).matches("forms the cluster").count() >= round
+        });
+        // Its server dies with it.
+        let agent = lab.agent("shop", first);
+        kill(agent);
+        gone(agent);
+    }
+    assert!(up.wait().unwrap().success());
+    whole(&lab);
+    assert!(!note.exists());
+    has_all(&lab, &fill(&lab));
 }
 
 #[test]
@@ -431,14 +454,51 @@ fn a_shard_whose_every_copy_is_gone_is_reported_and_begins_anew_only_when_somebo
 }
 
 #[test]
+fn replicas_come_and_go_under_writes_and_nobody_remembers_those_that_left() {
+    let lab = shop("");
+    let tags = fill(&lab);
+    let sight = lab.sight("shop");
+    let writer = Writer::in_shard(&sight, &["shop-shard-1-0", "shop-shard-1-1"], &tags[1]);
+    writer.more(50);
+    let nodes = |count: usize| {
+        move |status: &Value| is(status, "Ready") && status["nodes"].as_array().unwrap().len() == count
+    };
+    lab.apply(&text("", "Cluster", "  replicasPerShard: 2\n"));
+    lab.until("shop", "there are nine nodes", nodes(9));
+    whole(&lab);
+    // One that will leave leads.
+    lab.run(["switchover", "shop", "--to", "shop-shard-0-2"]).ok();
+    lab.until("shop", "it leads", |status| {
+        is(status, "Ready") && status["shards"][0]["master"] == "shop-shard-0-2"
+    });
+    has_all(&lab, &tags);
+    lab.apply(&text("", "Cluster", ""));
+    lab.until("shop", "there are six nodes", nodes(6));
+    let address = lab.address("shop", "shop-shard-2-1");
+    let mut connection = lab.connect("shop", "shop-shard-2-1");
+    wait_for(&format!("{address:?} knows six nodes"), 60, || {
+        let known: String = redis::cmd("CLUSTER").arg("NODES").query(&mut connection).unwrap();
+        known.lines().count() == 6
+    });
+    writer.more(50);
+    let account = writer.finish();
+    wait_for("all is well", 60, || lab.run(["cluster", "check", "shop"]).code == 0);
+    whole(&lab);
+    let after = account.last() + Duration::from_secs(1);
+    assert_eq!(account.lost(after, &mut lab.connect("shop", &master(&lab, 1))), 0);
+    has_all(&lab, &tags);
+    // And once more: their folders remember a cluster that has forgotten them.
+    lab.apply(&text("", "Cluster", "  replicasPerShard: 2\n"));
+    lab.until("shop", "there are nine nodes again", nodes(9));
+    whole(&lab);
+    has_all(&lab, &tags);
+}
+
+#[test]
 fn what_a_cluster_cannot_become_is_refused_and_leaves_it_as_it_is() {
     let lab = shop("");
     let before = lab.servers("shop");
-    for (mode, spec, field) in [
-        ("Cluster", "  shards: 5\n", "spec.shards"),
-        ("Cluster", "  replicasPerShard: 2\n", "spec.replicasPerShard"),
-        ("Sentinel", "", "spec.mode"),
-    ] {
+    for (mode, spec, field) in [("Cluster", "  shards: 5\n", "spec.shards"), ("Sentinel", "", "spec.mode")] {
         lab.file("other.yaml", &text("", mode, spec));
         let said = lab.run(["apply", "-f", "other.yaml"]);
         assert_ne!(said.code, 0, "{spec}: {said:?}");

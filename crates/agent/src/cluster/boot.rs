@@ -115,7 +115,8 @@ fn without_memory(set: &SetConfig, survey: &Survey) -> Decision {
 
 /// It knows others, and owns nothing.
 fn without_slots(survey: &Survey) -> Decision {
-    if survey.own.record().is_none() {
+    // What a node was given while it formed the cluster was taken back before there was a key.
+    if survey.own.record().is_none() || survey.forming {
         return Decision::Start(StartAs::Blank);
     }
     wait(

@@ -133,6 +133,8 @@ fn a_replica_starts_whoever_leads() {
 fn data_of_slots_that_a_node_does_not_own_is_not_served() {
     let idle = Some(Memory::default());
     assert!(matches!(decided(&survey(data(5), idle.clone(), vec![None, None])), Decision::Wait { .. }));
+    let cut_off = Survey { forming: true, ..survey(data(0), idle.clone(), vec![None, None]) };
+    assert_eq!(decided(&cut_off), Decision::Start(StartAs::Blank));
     assert_eq!(decided(&survey(OnDisk::Nothing, idle, vec![None, None])), Decision::Start(StartAs::Blank));
 }
 

@@ -111,7 +111,7 @@ pub struct ClusterView {
     pub covered: u16,
     /// Slots on their way to or from this node.
     pub open: u16,
-    /// Digest of which node owns which slot: the same at all nodes that agree.
+    /// Digest of which node owns which slot and who follows whom: the same at all nodes that agree.
     pub map: String,
 }
 

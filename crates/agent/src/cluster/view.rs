@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use redoubt_redis::{
     Connection, Error,
-    cluster::{ClusterInfo, ClusterNode, ClusterNodes, SlotSet},
+    cluster::{ClusterInfo, ClusterNode, ClusterNodes, NodeId, SlotSet},
 };
 use redoubt_wire::state::ClusterView;
 use sha2::{Digest as _, Sha256};
@@ -50,12 +50,15 @@ impl ClusterSeen {
     }
 }
 
-/// Who owns which slot, in a few digits.
+/// Who owns which slot and who follows whom, in a few digits. Masters vote for a replica only once they know whose it is
+/// (cluster.c `clusterSendFailoverAuthIfNeeded`).
 fn map(nodes: &ClusterNodes) -> String {
-    let mut owners: Vec<&ClusterNode> = nodes.all().filter(|node| !node.slots.is_empty()).collect();
-    owners.sort_by(|a, b| a.id.cmp(&b.id));
-    let text = owners.iter().fold(String::new(), |mut text, node| {
-        let _ = writeln!(text, "{} {}", node.id, node.slots);
+    let there = nodes.others.iter().filter(|node| node.is_there());
+    let mut known: Vec<&ClusterNode> = there.chain([&nodes.myself]).collect();
+    known.sort_by(|a, b| a.id.cmp(&b.id));
+    let text = known.iter().fold(String::new(), |mut text, node| {
+        let follows = node.master.as_ref().map_or("-", NodeId::as_str);
+        let _ = writeln!(text, "{} {follows} {}", node.id, node.slots);
         text
     });
     Sha256::digest(text.as_bytes())[..6].iter().fold(String::new(), |mut digits, byte| {
@@ -91,6 +94,13 @@ mod tests {
         ));
         assert_ne!(one.map, moved.map);
         assert_eq!((one.slots.as_str(), one.epoch), ("0-8191", 3));
+        let [c, d] = ["c", "d"].map(|digit| digit.repeat(40));
+        let with = |of: &str| {
+            seen(&format!(
+                "{A} {a} myself,master - 0 0 3 connected 0-8191\n{c} 10.0.0.3:6379@16379 slave {of} 0 0 3 connected\n{d} 10.0.0.4:6379@16379 master - 0 0 4 connected 8192-16383\n"
+            ))
+        };
+        assert_ne!(with(A).map, with(&d).map, "whose replica it is counts");
     }
 
     #[test]

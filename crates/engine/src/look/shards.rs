@@ -88,7 +88,7 @@ impl<'a> Look<'a> {
         let map = shards.first().and_then(|shard| cluster(shard.master?)).map(|view| &view.map);
         if let Some((other, _)) = views().find(|(_, view)| Some(&view.map) != map) {
             let why = format!(
-                "{} has another map of the slots than the first master; what changed is on its way over the bus",
+                "{} sees another map of slots and replicas than the first master; what changed is on its way over the bus",
                 other.member.name
             );
             return Err(Waiting::new("NodesDisagree", why));

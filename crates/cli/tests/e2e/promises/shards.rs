@@ -143,7 +143,8 @@ fn a_cluster_whose_forming_is_cut_off_is_formed_all_the_same() {
         kill(agent);
         gone(agent);
     }
-    assert!(up.wait().unwrap().success());
+    let formed = up.wait().unwrap().success();
+    assert!(formed, "{}\n{:#}", lab.log("shop", first), lab.status("shop"));
     whole(&lab);
     assert!(!note.exists());
     has_all(&lab, &fill(&lab));
@@ -364,40 +365,6 @@ fn a_master_killed_with_its_replica_leads_again_with_everything() {
     });
     whole(&lab);
     has_all(&lab, &tags);
-}
-
-#[test]
-fn a_failover_and_a_hand_over_are_hardly_felt() {
-    let lab = Lab::alone();
-    lab.up(&text("", "Cluster", ""));
-    whole(&lab);
-    let tags = fill(&lab);
-    let mut gaps = BTreeMap::from([("kill", Vec::new()), ("switchover", Vec::new())]);
-    // A master votes once for the same dead one in twice the node timeout: each shard has its turn.
-    for shard in 0..3 {
-        for way in ["kill", "switchover"] {
-            let (old, heir) = (master(&lab, shard), replica(&lab, shard));
-            let writer = Writer::in_shard(&lab.sight("shop"), &[&old, &heir], &tags[shard]);
-            writer.more(50);
-            match way {
-                "kill" => kill(lab.server("shop", &old)),
-                _ => drop(lab.run(["switchover", "shop", "--to", &heir]).ok()),
-            }
-            writer.more(50);
-            if let Some(gaps) = gaps.get_mut(way) {
-                gaps.push(writer.finish().gap());
-            }
-            lab.until("shop", "the other one leads", |status| status["shards"][shard]["master"] == *heir);
-            whole(&lab);
-        }
-    }
-    eprintln!("{gaps:?}");
-    for gap in gaps.values_mut() {
-        gap.sort();
-    }
-    // Medians; the marks are 250 ms and 100 ms.
-    assert!(gaps["kill"][1] <= Duration::from_millis(250), "{gaps:?}");
-    assert!(gaps["switchover"][1] <= Duration::from_millis(100), "{gaps:?}");
 }
 
 #[test]

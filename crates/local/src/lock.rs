@@ -35,6 +35,14 @@ pub struct EngineProcess {
     pub since: Timestamp,
 }
 
+/// What the lock tells.
+enum Held {
+    Free,
+    By(EngineProcess),
+    /// For the moment between the lock and the first line: by somebody who is about to say who.
+    Unsaid,
+}
+
 /// Held as long as the engine runs. The kernel lets go of it when the process ends, however it ends.
 #[derive(Debug)]
 pub struct EngineLock {
@@ -64,33 +72,36 @@ impl EngineLock {
     }
 
     /// Who looks after this folder now. The file alone proves nothing: only a held lock does. The lock of an engine
-    /// that was killed a moment ago is waited for.
+    /// that was killed a moment ago is waited for, and so is the name of one that has just taken it.
     pub fn holder(state: &StateDir) -> Result<Option<EngineProcess>, LocalError> {
+        let mut last = None;
         for _ in 0..MAX_DYING {
             match Self::held(state)? {
-                Some(engine) if ProcessId::of(engine.pid).is_none() => breathe(),
-                holder => return Ok(holder),
+                Held::Free => return Ok(None),
+                Held::By(engine) if ProcessId::of(engine.pid).is_some() => return Ok(Some(engine)),
+                Held::By(engine) => last = Some(engine),
+                Held::Unsaid => last = None,
             }
+            breathe();
         }
-        Self::held(state)
+        last.map(Some).ok_or_else(|| taken(state, None))
     }
 
-    fn held(state: &StateDir) -> Result<Option<EngineProcess>, LocalError> {
+    fn held(state: &StateDir) -> Result<Held, LocalError> {
         let path = state.engine_lock();
         let mut file = match File::open(&path) {
             Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Held::Free),
             Err(error) => return Err(io_error("open", path)(error)),
         };
         match flock(&file, FlockOperation::NonBlockingLockShared) {
-            Ok(()) => return Ok(None),
+            Ok(()) => return Ok(Held::Free),
             Err(rustix::io::Errno::WOULDBLOCK) => {}
             Err(error) => return Err(io_error("lock", path)(error.into())),
         }
         let mut text = String::new();
         file.read_to_string(&mut text).map_err(io_error("read", &path))?;
-        // Empty for the moment between the lock and the first line: held, by somebody who is about to say who.
-        serde_json::from_str(&text).map(Some).map_err(|_| taken(state, None))
+        Ok(serde_json::from_str(&text).map_or(Held::Unsaid, Held::By))
     }
 
     fn write(&mut self, process: &EngineProcess) -> std::io::Result<()> {

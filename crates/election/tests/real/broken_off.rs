@@ -131,7 +131,10 @@ fn freeze(process: Pid, time: Duration) {
 
 /// Runs a candidate in a thread of its own, and strikes it.
 fn strike(lab: &Lab, request: Request, when: When, blow: Blow) -> thread::JoinHandle<()> {
-    let (context, nodes) = (lab.context(0), [0, 1, 2].map(|node| (node, lab.nodes[node].pid())).to_vec());
+    // In a crash the old master has no process any more.
+    let nodes = if request.cause == Cause::Crash { 1..3 } else { 0..3 };
+    let nodes: Vec<_> = nodes.map(|node| (node, lab.nodes[node].pid())).collect();
+    let context = lab.context(0);
     let struck = Striker { when, blow, call: Mutex::default(), struck: Mutex::new(false), nodes };
     let subscriber = Arc::new(registry().with(struck));
     thread::spawn(move || {

@@ -12,7 +12,7 @@ fn what_the_rules_refuse_names_the_field_and_what_to_do() {
         return;
     };
     for (name, spec, words) in [
-        ("cart", "{mode: Cluster}", "spec.mode: Cluster is not available yet; write Sentinel"),
+        ("cart", "{mode: Cluster}", "spec.mode: Cluster is not available on Kubernetes yet; write Sentinel"),
         ("cart", "{mode: Standalone, replicas: 3}", "spec.replicas: must be 1 in mode Standalone"),
         ("cart", "{sentinel: {quorum: 5}}", "spec.sentinel.quorum: is more than the Sentinels there are"),
         ("cart", "{auth: {enabled: false, secretName: x}}", "spec.auth.secretName: names a password"),

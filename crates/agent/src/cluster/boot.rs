@@ -87,9 +87,8 @@ pub(crate) fn decide(set: &SetConfig, survey: &Survey) -> Decision {
 
 /// A living master of the shard has all that this node had.
 fn owns(view: &ClusterView, slots: &SlotSet) -> bool {
-    let mut owned = SlotSet::default();
-    let read = view.slots.split(',').try_for_each(|range| owned.insert_range(range));
-    read.is_ok() && view.leads() && slots.without(&owned).is_empty()
+    let owned = view.slots.parse();
+    view.leads() && owned.is_ok_and(|owned| slots.without(&owned).is_empty())
 }
 
 /// What a running server says of the cluster.

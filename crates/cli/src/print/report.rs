@@ -270,11 +270,8 @@ fn shards(shards: &[ShardStatus]) -> String {
 
 /// `##......`: each character is a stretch of slots, `#` where any of it is owned.
 fn drawn(slots: &str) -> String {
-    let mut owned = SlotSet::default();
-    for range in slots.split(',').filter(|range| !range.is_empty()) {
-        // What a status of another version may say is no reason not to show the rest.
-        let _ = owned.insert_range(range);
-    }
+    // What a status of another version may say is no reason not to show the rest.
+    let owned: SlotSet = slots.parse().unwrap_or_default();
     let stretch = usize::from(SLOTS) / MAP_WIDTH;
     let mut line = vec!['.'; MAP_WIDTH];
     for slot in owned.iter() {

@@ -198,12 +198,5 @@ pub(crate) fn cluster(view: &MemberView) -> Option<&ClusterView> {
 
 /// Text that is no list of slots owns none.
 fn owned(view: &ClusterView) -> SlotSet {
-    let mut slots = SlotSet::default();
-    let ranges = view.slots.split(',').filter(|range| !range.is_empty());
-    for range in ranges {
-        if slots.insert_range(range).is_err() {
-            return SlotSet::default();
-        }
-    }
-    slots
+    view.slots.parse().unwrap_or_default()
 }

@@ -1,6 +1,6 @@
 //! Sets of slots.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use crate::value::Mismatch;
 
@@ -110,6 +110,17 @@ impl SlotSet {
     }
 }
 
+/// Reads what [`fmt::Display`] writes: `0-5460,9000`, or nothing.
+impl FromStr for SlotSet {
+    type Err = Mismatch;
+
+    fn from_str(text: &str) -> Result<Self, Mismatch> {
+        let mut set = Self::default();
+        let mut ranges = text.split(',').filter(|range| !range.is_empty());
+        ranges.try_for_each(|range| set.insert_range(range)).map(|()| set)
+    }
+}
+
 impl FromIterator<u16> for SlotSet {
     fn from_iter<T: IntoIterator<Item = u16>>(slots: T) -> Self {
         let mut set = Self::default();
@@ -170,6 +181,7 @@ mod tests {
         for text in ["", "-", "16384", "5-4", "1-", "x", "1-16384", "-1"] {
             assert!(set.insert_range(text).is_err(), "{text}");
         }
+        assert!("0-5,x".parse::<SlotSet>().is_err());
         assert!(!set.insert(SLOTS) && !set.contains(SLOTS) && set.is_empty());
     }
 
@@ -177,11 +189,7 @@ mod tests {
         #[test]
         fn a_set_is_what_its_text_says(slots in btree_set(0..SLOTS, 0..200), others in btree_set(0..SLOTS, 0..200)) {
             let (set, other): (SlotSet, SlotSet) = (slots.iter().copied().collect(), others.iter().copied().collect());
-            let mut read = SlotSet::default();
-            for range in set.to_string().split(',').filter(|range| !range.is_empty()) {
-                read.insert_range(range).unwrap();
-            }
-            prop_assert_eq!(&read, &set);
+            prop_assert_eq!(&set.to_string().parse::<SlotSet>().unwrap(), &set);
             prop_assert_eq!(set.len(), slots.len());
             let rest: BTreeSet<u16> = set.without(&other).iter().collect();
             prop_assert_eq!(rest, &slots - &others);

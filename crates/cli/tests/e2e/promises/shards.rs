@@ -64,10 +64,7 @@ fn replica(lab: &Lab, shard: usize) -> String {
 /// Text in braces whose slot this shard owns.
 #[track_caller]
 fn tag(lab: &Lab, shard: usize) -> String {
-    let mut owned = SlotSet::default();
-    for range in shards(lab)[shard]["slots"].as_str().unwrap().split(',') {
-        owned.insert_range(range).unwrap();
-    }
+    let owned: SlotSet = shards(lab)[shard]["slots"].as_str().unwrap().parse().unwrap();
     let tags = (0..10_000).map(|number| format!("{{{number}}}"));
     tags.into_iter().find(|tag| owned.contains(key_slot(tag.as_bytes()))).expect("a tag of this shard")
 }

@@ -34,9 +34,10 @@ impl Request {
         matches!(self.cause, Cause::Switchover | Cause::Stop | Cause::Disk)
     }
 
-    /// Its own agent asks, and has seen its end: nobody needs to look whether it lives.
+    /// Its own agent asks, and has seen its end: nobody needs to look whether it lives. An agent that has only just
+    /// started has seen nothing: a pod deleted by force may serve on beside its successor of the same name.
     pub(crate) fn knows_it_dead(&self) -> bool {
-        matches!(self.cause, Cause::Crash | Cause::Hang | Cause::Return)
+        matches!(self.cause, Cause::Crash | Cause::Hang)
     }
 }
 

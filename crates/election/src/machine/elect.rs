@@ -5,8 +5,11 @@ use super::{
     ballot::{Ballot, Outcome},
     call::{Answer, Ask, Place},
     judge::{Halt, Mode},
-    limits::{ASK_WITHIN, EQUAL_WITHIN, NODE_WITHIN, SPLIT_PAUSE_MS, STAND_BACK, VOTE_HOLDS},
-    sight::{Look, Quorum},
+    limits::{
+        ASK_WITHIN, DRAIN_POLL, DRAIN_WITHIN, EQUAL_WITHIN, NODE_WITHIN, SPLIT_PAUSE_MS, STAND_BACK,
+        VOTE_HOLDS,
+    },
+    sight::{Look, NodeRole, NodeSight, Quorum},
 };
 use crate::{Moment, Verdict};
 
@@ -126,7 +129,7 @@ impl Machine {
     }
 
     /// The same look as before: another may have been named, or chosen, while the votes were on their way.
-    fn look_again(&mut self, now: Moment) {
+    pub(super) fn look_again(&mut self, now: Moment) {
         let nodes: Vec<usize> = self.look.nodes.keys().copied().collect();
         self.enter(Phase::LookAgain);
         self.asked_at = now;
@@ -152,8 +155,21 @@ impl Machine {
         }
         match self.mode {
             Mode::HandOver => self.start_pause(now),
+            Mode::TakeOver if self.draining() && now.since(self.voted_at) < DRAIN_WITHIN => {
+                self.enter(Phase::Drain { poll_at: now + DRAIN_POLL });
+            }
             Mode::TakeOver => self.promote(),
         }
+    }
+
+    /// A replica still reads what the master sent before it died: its offset grows yet, and a promotion would throw the
+    /// rest away.
+    fn draining(&self) -> bool {
+        let reads = |sight: &NodeSight| {
+            sight.link_up()
+                && matches!(&sight.role, NodeRole::Replica { of, .. } if *of == self.request.replaces)
+        };
+        self.request.knows_it_dead() && self.look.nodes.values().any(reads)
     }
 
     fn halt(&mut self, halt: Halt, now: Moment) {

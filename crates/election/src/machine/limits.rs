@@ -19,6 +19,13 @@ pub(crate) const VOTE_HOLDS: Duration = Duration::from_millis(500);
 /// another candidate's work that would be announced over, or taken back.
 pub(crate) const BEGUN_HOLDS: Duration = Duration::from_millis(900);
 
+/// Age of a vote until which a replica is waited for that still reads what the dead master sent it. The end of its
+/// server closed the link, behind all that was on its way.
+pub(crate) const DRAIN_WITHIN: Duration = Duration::from_millis(300);
+
+/// Between two looks whether it has.
+pub(crate) const DRAIN_POLL: Duration = Duration::from_millis(1);
+
 /// Who lost a vote to another leaves it this long to finish.
 pub(crate) const STAND_BACK: Duration = Duration::from_secs(1);
 

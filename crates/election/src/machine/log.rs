@@ -16,7 +16,11 @@ pub(crate) struct Log {
 }
 
 impl Log {
+    /// A step has ended. One that is repeated at once is one step that took longer.
     pub(crate) fn step(&mut self, step: &'static str, now: Moment) {
-        self.steps.push((step, now));
+        match self.steps.last_mut() {
+            Some((last, at)) if *last == step => *at = now,
+            _ => self.steps.push((step, now)),
+        }
     }
 }

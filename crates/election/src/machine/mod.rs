@@ -1,14 +1,14 @@
 //! One change of master, as a pure machine: events in, calls out; time and randomness are arguments.
 //!
 //! ```text
-//!            ┌────────────── rest: outvoted 1 s, split 10..60 ms ◄──────────────┐
-//!            ▼                                                                  │
-//!  start ─► look ─► vote ─► look again ─┬─ take over ─────────► promote ─┐      │
+//!            ┌────────────── rest: outvoted 1 s, split 10..60 ms ◄──────────────────┐
+//!            ▼                                                                      │
+//!  start ─► look ─► vote ─► look again ─┬─ take over ─► drain ─────────► promote ─┐ │
 //!            │                          └─ hand over ─► pause ─► equal ─► promote ─► demote
-//!            ▼                                            │        │        │      │
-//!           end                                   undo ◄──┴────────┴────────┘      ▼
-//!                                                                              announce, count
-//!                                                                                  ▼
+//!            ▼                                            │        │        │         │
+//!           end                                   undo ◄──┴────────┴────────┘         ▼
+//!                                                                             announce, count
+//!                                                                                     ▼
 //!                              done ◄── arm the fence ◄── lift it, re-point, unpause, cut clients
 //! ```
 //!
@@ -110,6 +110,7 @@ enum Phase {
     Look,
     Vote,
     LookAgain,
+    Drain { poll_at: Moment },
     Pause,
     Equal { seen: BTreeMap<usize, NodeSight>, poll_at: Option<Moment> },
     Promote,
@@ -173,7 +174,7 @@ impl Machine {
             | Phase::Announce { again_at: at, .. }
             | Phase::Attach { poll_at: at, .. }
             | Phase::Single { poll_at: at, .. } => *at,
-            Phase::Rest { until, .. } => Some(*until),
+            Phase::Drain { poll_at: at } | Phase::Rest { until: at, .. } => Some(*at),
             _ => None,
         }
     }
@@ -219,7 +220,7 @@ impl Machine {
             Phase::Attach { .. } => self.on_attach(&answer, now),
             Phase::Undo { .. } => self.on_undo(),
             Phase::Single { .. } => self.on_single(place, answer, now),
-            Phase::New | Phase::Rest { .. } | Phase::End(_) => {}
+            Phase::New | Phase::Drain { .. } | Phase::Rest { .. } | Phase::End(_) => {}
         }
     }
 
@@ -228,6 +229,7 @@ impl Machine {
             return;
         }
         match self.phase {
+            Phase::Drain { .. } => self.look_again(now),
             Phase::Equal { .. } => self.poll_offsets(now),
             Phase::Announce { tries, .. } => self.announce(tries + 1, now),
             Phase::Attach { pause, .. } => self.look_for_replica(pause * 2),

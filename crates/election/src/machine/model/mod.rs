@@ -42,6 +42,7 @@ impl Machine {
         let acts = matches!(
             self.phase,
             Phase::LookAgain
+                | Phase::Drain { .. }
                 | Phase::Pause
                 | Phase::Equal { .. }
                 | Phase::Promote

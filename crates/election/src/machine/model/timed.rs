@@ -111,3 +111,22 @@ fn who_may_not_promote_does_not_hold_sentinel_back_for_ever() {
     assert_eq!(after, Duration::from_secs(21), "twice failover-timeout, and a second");
     assert_eq!(run.votes, limits::ROUNDS);
 }
+
+#[test]
+fn what_the_dead_master_had_sent_is_read_before_anybody_leads() {
+    let mut run = Run::crash();
+    run.world.nodes[2].unread = Some((Moment::ms(40), vec![901, 902]));
+    assert_eq!(run.run(quick, |_| false), Verdict::Done);
+    assert_eq!(run.world.named(), Some(2), "it has the most data once it has read it");
+    assert!(run.world.nodes[2].data.starts_with(&[901, 902]), "{:?}", run.world.nodes[2].data);
+    assert_eq!(run.votes, 1);
+}
+
+#[test]
+fn a_link_that_does_not_end_with_its_master_is_not_waited_for_long() {
+    let mut run = Run::crash();
+    run.world.nodes[2].unread = Some((Moment::ms(60_000), vec![901]));
+    assert_eq!(run.run(quick, |_| false), Verdict::Done);
+    assert_eq!(run.votes, 1);
+    assert!(run.world.now < Moment::ms(400), "{:?}", run.world.now);
+}

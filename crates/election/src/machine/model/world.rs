@@ -89,6 +89,8 @@ pub(super) struct Node {
     pub(super) up: bool,
     pub(super) master: Option<usize>,
     pub(super) data: Vec<u16>,
+    /// Writes of a dead master that lie in its socket, and when it will have read them.
+    pub(super) unread: Option<(Moment, Vec<u16>)>,
     pub(super) replid: u16,
     pub(super) replid2: u16,
     pub(super) paused_until: Option<Moment>,
@@ -138,6 +140,7 @@ impl World {
             up: true,
             master: (index != 0).then_some(0),
             data: Vec::new(),
+            unread: None,
             replid: 1,
             replid2: 0,
             paused_until: None,
@@ -216,6 +219,11 @@ impl World {
     /// Time goes on: replicas catch up.
     pub(super) fn pass(&mut self, until: Moment) {
         self.now = self.now.max(until);
+        for node in &mut self.nodes {
+            if let Some((_, unread)) = node.unread.take_if(|(at, _)| *at <= until) {
+                node.data.extend(unread);
+            }
+        }
         for _ in 0..self.nodes.len() {
             for node in 0..self.nodes.len() {
                 self.replicate(node);
@@ -317,6 +325,7 @@ impl World {
     pub(super) fn promote(&mut self, node: usize, min_replicas: Option<u32>) {
         let next = self.next_replid;
         let node = &mut self.nodes[node];
+        node.unread = None;
         if node.master.take().is_some() {
             (node.replid2, node.replid) = (node.replid, next);
             self.next_replid += 1;
@@ -402,7 +411,7 @@ impl World {
             Ask::Follow { master } => {
                 let master = self.node_at(master);
                 assert_ne!(master, index, "a node was told to follow itself");
-                self.nodes[index].master = Some(master);
+                (self.nodes[index].master, self.nodes[index].unread) = (Some(master), None);
                 return Answer::Done;
             }
             Ask::Fence { min_replicas } => {
@@ -437,7 +446,10 @@ impl World {
         let node = &self.nodes[index];
         let role = match node.master {
             None => NodeRole::Master,
-            Some(master) => NodeRole::Replica { of: Self::server(master), link_up: self.nodes[master].up },
+            Some(master) => {
+                let link_up = self.nodes[master].up || node.unread.is_some();
+                NodeRole::Replica { of: Self::server(master), link_up }
+            }
         };
         NodeSight {
             role,

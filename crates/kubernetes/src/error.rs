@@ -64,6 +64,9 @@ fn next(status: &kube::core::Status) -> &'static str {
         403 if message.contains("violates PodSecurity") => {
             "the pods keep to the restricted standard; see what the namespace enforces beyond it"
         }
+        403 if message.contains("because it is being terminated") => {
+            "nothing: the namespace is being deleted, and this goes with it"
+        }
         403 => "grant it to the operator's service account (`redoubt manifests` prints the rules)",
         404 if message.contains("namespaces") => "create the namespace",
         409 => {

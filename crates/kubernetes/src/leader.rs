@@ -22,7 +22,7 @@ use tracing::{info, warn};
 
 use crate::{
     access::Cluster,
-    error::{OperatorError, is_conflict},
+    error::{OperatorError, is_conflict, is_not_found},
     names::labels::MANAGER,
 };
 
@@ -41,13 +41,15 @@ const GIVE_UP: Duration = Duration::from_secs(25);
 pub(crate) struct Leader {
     api: Api<Lease>,
     holder: String,
+    /// As last read or written; who renews it need not read it again.
+    lease: Option<Lease>,
     /// What was seen of another's Lease, and when: its clock is not ours.
     seen: Option<(Option<MicroTime>, Instant)>,
 }
 
 impl Leader {
     pub(crate) fn new(cluster: &Cluster, namespace: &str, holder: String) -> Self {
-        Self { api: cluster.api(namespace), holder, seen: None }
+        Self { api: cluster.api(namespace), holder, lease: None, seen: None }
     }
 
     /// Until this one leads. A Lease that is released is told at once; one that is not renewed is over in the end.
@@ -66,11 +68,10 @@ impl Leader {
                 }
             }
             tokio::select! {
-                Some(event) = told.next() => {
-                    if let Err(error) = event {
-                        warn!(%error, "the watch of the lease broke off and is begun anew");
-                    }
-                }
+                Some(event) = told.next() => match event {
+                    Ok(lease) => self.lease = lease,
+                    Err(error) => warn!(%error, "the watch of the lease broke off and is begun anew"),
+                },
                 () = sleep(DURATION) => {}
             }
         }
@@ -115,23 +116,42 @@ impl Leader {
 
     /// True: this one holds it, from now on for [`DURATION`].
     async fn try_hold(&mut self) -> Result<bool, kube::Error> {
-        let Some(mut lease) = self.api.get_opt(NAME).await? else {
-            return taken(self.api.create(&params(), &self.first()).await);
+        match self.write().await {
+            Err(error) if is_conflict(&error) || is_not_found(&error) => {
+                self.lease = self.api.get_opt(NAME).await?;
+                match self.write().await {
+                    // Somebody else was quicker again: that is an answer, not an error.
+                    Err(error) if is_conflict(&error) => Ok(false),
+                    answer => answer,
+                }
+            }
+            answer => answer,
+        }
+    }
+
+    /// Takes or renews it as it was last seen; the API server refuses what somebody has changed since.
+    async fn write(&mut self) -> Result<bool, kube::Error> {
+        let written = match self.lease.clone() {
+            None => self.api.create(&params(), &self.first()).await?,
+            Some(mut lease) => {
+                let spec = lease.spec.get_or_insert_default();
+                let holder = spec.holder_identity.as_deref().filter(|holder| !holder.is_empty());
+                let mine = holder == Some(&self.holder);
+                if !mine && holder.is_some() && !self.is_over(spec) {
+                    return Ok(false);
+                }
+                if !mine {
+                    spec.holder_identity = Some(self.holder.clone());
+                    spec.acquire_time = Some(MicroTime(Timestamp::now()));
+                    spec.lease_transitions = Some(spec.lease_transitions.unwrap_or_default() + 1);
+                }
+                spec.renew_time = Some(MicroTime(Timestamp::now()));
+                spec.lease_duration_seconds = i32::try_from(DURATION.as_secs()).ok();
+                self.api.replace(NAME, &params(), &lease).await?
+            }
         };
-        let spec = lease.spec.get_or_insert_default();
-        let holder = spec.holder_identity.as_deref().filter(|holder| !holder.is_empty());
-        let mine = holder == Some(&self.holder);
-        if !mine && holder.is_some() && !self.is_over(spec) {
-            return Ok(false);
-        }
-        if !mine {
-            spec.holder_identity = Some(self.holder.clone());
-            spec.acquire_time = Some(MicroTime(Timestamp::now()));
-            spec.lease_transitions = Some(spec.lease_transitions.unwrap_or_default() + 1);
-        }
-        spec.renew_time = Some(MicroTime(Timestamp::now()));
-        spec.lease_duration_seconds = i32::try_from(DURATION.as_secs()).ok();
-        taken(self.api.replace(NAME, &params(), &lease).await)
+        self.lease = Some(written);
+        Ok(true)
     }
 
     /// It has not changed for as long as it says it lasts, by our own clock.
@@ -156,15 +176,6 @@ impl Leader {
                 ..LeaseSpec::default()
             }),
         }
-    }
-}
-
-/// Somebody else was quicker: that is an answer, not an error.
-fn taken(answer: Result<Lease, kube::Error>) -> Result<bool, kube::Error> {
-    match answer {
-        Ok(_) => Ok(true),
-        Err(error) if is_conflict(&error) => Ok(false),
-        Err(error) => Err(error),
     }
 }
 

@@ -7,6 +7,11 @@ use crate::names::{labels, ports};
 
 /// Name of the operator's objects.
 const NAME: &str = "redoubt-operator";
+/// Name of what lets it hold its Lease.
+const LEASE: &str = "redoubt-operator-lease";
+/// Name of what lets the operator of one namespace see the storage classes, which belong to none.
+const STORAGE: &str = "redoubt-operator-storage";
+const RBAC: &str = "rbac.authorization.k8s.io/v1";
 
 /// What may differ from one installation to another.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +20,8 @@ pub struct ManifestOptions {
     pub namespace: String,
     /// Image with `redoubt` and `redoubt-agent`.
     pub image: String,
+    /// The only namespace it looks after, where it may not see the others.
+    pub watch: Option<String>,
     /// Leaves the CRD out.
     pub without_crds: bool,
 }
@@ -24,6 +31,7 @@ impl Default for ManifestOptions {
         Self {
             namespace: "redoubt-system".to_owned(),
             image: format!("redoubt:{}", env!("CARGO_PKG_VERSION")),
+            watch: None,
             without_crds: false,
         }
     }
@@ -32,23 +40,21 @@ impl Default for ManifestOptions {
 /// YAML documents for `kubectl apply --server-side -f -`.
 pub fn manifests(options: &ManifestOptions) -> Result<String, serde_saphyr::SerializeError> {
     let crds = (!options.without_crds).then(crd);
-    let objects = [
-        namespace(options),
-        service_account(options),
-        cluster_role(),
-        cluster_role_binding(options),
-        role(options),
-        role_binding(options),
+    let mut objects = vec![namespace(options), service_account(options)];
+    objects.extend(rights(options));
+    objects.extend([
+        role(&options.namespace, LEASE, &[lease_rule()]),
+        role_binding(options, &options.namespace, LEASE),
         people("view", &["get", "list", "watch"]),
         people("edit", &["create", "update", "patch", "delete", "deletecollection"]),
         deployment(options),
-    ];
+    ]);
     let texts: Result<Vec<String>, _> = crds.iter().chain(&objects).map(serde_saphyr::to_string).collect();
     Ok(texts?.join("---\n"))
 }
 
-fn meta(options: &ManifestOptions) -> Value {
-    json!({ "name": NAME, "namespace": options.namespace, "labels": own_labels() })
+fn meta(namespace: &str, name: &str) -> Value {
+    json!({ "name": name, "namespace": namespace, "labels": own_labels() })
 }
 
 fn own_labels() -> Value {
@@ -68,63 +74,86 @@ fn namespace(options: &ManifestOptions) -> Value {
 }
 
 fn service_account(options: &ManifestOptions) -> Value {
-    json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta(options) })
+    json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": meta(&options.namespace, NAME) })
+}
+
+/// For the work: in every namespace, or in the one that is looked after.
+fn rights(options: &ManifestOptions) -> Vec<Value> {
+    let mut rules = work_rules();
+    let Some(watched) = &options.watch else {
+        rules.push(storage_rule());
+        return vec![cluster_role(NAME, &rules), cluster_role_binding(options, NAME, NAME)];
+    };
+    let storage_of_ours = format!("{STORAGE}-{}", options.namespace);
+    vec![
+        role(watched, NAME, &rules),
+        role_binding(options, watched, NAME),
+        cluster_role(STORAGE, &[storage_rule()]),
+        cluster_role_binding(options, &storage_of_ours, STORAGE),
+    ]
+}
+
+fn rule(group: &str, resources: &[&str], verbs: &[&str]) -> Value {
+    json!({ "apiGroups": [group], "resources": resources, "verbs": verbs })
 }
 
 /// No more than the work takes. `create` of pods and volume claims is for dry runs: they are made by StatefulSets.
-fn cluster_role() -> Value {
-    let rule = |group: &str, resources: &[&str], verbs: &[&str]| json!({ "apiGroups": [group], "resources": resources, "verbs": verbs });
+fn work_rules() -> Vec<Value> {
     let status = format!("{PLURAL}/status");
+    vec![
+        rule("redoubt.dev", &[PLURAL], &["get", "list", "watch"]),
+        rule("redoubt.dev", &[&status], &["get", "patch"]),
+        rule("", &["pods", "services"], &["get", "list", "watch", "create", "patch", "delete"]),
+        rule("apps", &["statefulsets"], &["get", "list", "watch", "create", "patch", "delete"]),
+        rule("", &["secrets"], &["get", "create", "patch"]),
+        rule("", &["configmaps"], &["create", "patch"]),
+        rule("", &["persistentvolumeclaims"], &["create"]),
+        rule("", &["resourcequotas"], &["list"]),
+        rule("discovery.k8s.io", &["endpointslices"], &["list", "watch", "create", "patch"]),
+        rule("policy", &["poddisruptionbudgets"], &["create", "patch"]),
+        rule("networking.k8s.io", &["networkpolicies"], &["create", "patch", "delete"]),
+        rule("events.k8s.io", &["events"], &["create", "patch"]),
+    ]
+}
+
+fn storage_rule() -> Value {
+    rule("storage.k8s.io", &["storageclasses"], &["list"])
+}
+
+/// The Lease is the operators' own business.
+fn lease_rule() -> Value {
+    rule("coordination.k8s.io", &["leases"], &["get", "list", "watch", "create", "update"])
+}
+
+fn cluster_role(name: &str, rules: &[Value]) -> Value {
     json!({
-        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "apiVersion": RBAC,
         "kind": "ClusterRole",
-        "metadata": { "name": NAME, "labels": own_labels() },
-        "rules": [
-            rule("redoubt.dev", &[PLURAL], &["get", "list", "watch"]),
-            rule("redoubt.dev", &[&status], &["get", "patch"]),
-            rule("", &["pods", "services"], &["get", "list", "watch", "create", "patch", "delete"]),
-            rule("apps", &["statefulsets"], &["get", "list", "watch", "create", "patch", "delete"]),
-            rule("", &["secrets"], &["get", "create", "patch"]),
-            rule("", &["configmaps"], &["create", "patch"]),
-            rule("", &["persistentvolumeclaims"], &["create"]),
-            rule("", &["resourcequotas"], &["list"]),
-            rule("discovery.k8s.io", &["endpointslices"], &["list", "watch", "create", "patch"]),
-            rule("policy", &["poddisruptionbudgets"], &["create", "patch"]),
-            rule("networking.k8s.io", &["networkpolicies"], &["create", "patch", "delete"]),
-            rule("storage.k8s.io", &["storageclasses"], &["list"]),
-            rule("events.k8s.io", &["events"], &["create", "patch"]),
-        ],
+        "metadata": { "name": name, "labels": own_labels() },
+        "rules": rules,
     })
 }
 
-fn cluster_role_binding(options: &ManifestOptions) -> Value {
+fn cluster_role_binding(options: &ManifestOptions, name: &str, role: &str) -> Value {
     json!({
-        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "apiVersion": RBAC,
         "kind": "ClusterRoleBinding",
-        "metadata": { "name": NAME, "labels": own_labels() },
-        "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": NAME },
+        "metadata": { "name": name, "labels": own_labels() },
+        "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role },
         "subjects": [subject(options)],
     })
 }
 
-/// The Lease is the operators' own business.
-fn role(options: &ManifestOptions) -> Value {
-    json!({
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "Role",
-        "metadata": meta(options),
-        "rules": [{
-            "apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "list", "watch", "create", "update"],
-        }],
-    })
+fn role(namespace: &str, name: &str, rules: &[Value]) -> Value {
+    json!({ "apiVersion": RBAC, "kind": "Role", "metadata": meta(namespace, name), "rules": rules })
 }
 
-fn role_binding(options: &ManifestOptions) -> Value {
+fn role_binding(options: &ManifestOptions, namespace: &str, name: &str) -> Value {
     json!({
-        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "apiVersion": RBAC,
         "kind": "RoleBinding",
-        "metadata": meta(options),
-        "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": NAME },
+        "metadata": meta(namespace, name),
+        "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name },
         "subjects": [subject(options)],
     })
 }
@@ -136,7 +165,7 @@ fn subject(options: &ManifestOptions) -> Value {
 /// Whoever may see or change what is in a namespace may do so with its Redis.
 fn people(role: &str, verbs: &[&str]) -> Value {
     json!({
-        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "apiVersion": RBAC,
         "kind": "ClusterRole",
         "metadata": {
             "name": format!("redoubt-{role}"),
@@ -151,7 +180,7 @@ fn deployment(options: &ManifestOptions) -> Value {
     json!({
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": meta(options),
+        "metadata": meta(&options.namespace, NAME),
         "spec": {
             "replicas": 2,
             "selector": { "matchLabels": own_labels() },
@@ -188,10 +217,7 @@ fn container(options: &ManifestOptions) -> Value {
         "image": options.image,
         "imagePullPolicy": "IfNotPresent",
         "args": ["operator"],
-        "env": [
-            { "name": "POD_NAME", "valueFrom": { "fieldRef": { "fieldPath": "metadata.name" } } },
-            { "name": "REDOUBT_AGENT_IMAGE", "value": options.image },
-        ],
+        "env": env(options),
         "ports": [{ "name": "http", "containerPort": ports::OPERATOR }],
         "livenessProbe": probe("/healthz"),
         "readinessProbe": probe("/readyz"),
@@ -205,4 +231,65 @@ fn container(options: &ManifestOptions) -> Value {
             "capabilities": { "drop": ["ALL"] },
         },
     })
+}
+
+fn env(options: &ManifestOptions) -> Value {
+    let watched =
+        options.watch.iter().map(|namespace| json!({ "name": "REDOUBT_NAMESPACE", "value": namespace }));
+    let own = [
+        json!({ "name": "POD_NAME", "valueFrom": { "fieldRef": { "fieldPath": "metadata.name" } } }),
+        json!({ "name": "REDOUBT_AGENT_IMAGE", "value": options.image }),
+    ];
+    own.into_iter().chain(watched).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn objects(options: &ManifestOptions) -> Vec<Value> {
+        serde_saphyr::from_multiple(&manifests(options).unwrap()).unwrap()
+    }
+
+    fn of_kind<'a>(all: &'a [Value], kind: &'static str) -> impl Iterator<Item = &'a Value> {
+        all.iter().filter(move |object| object["kind"] == kind)
+    }
+
+    #[test]
+    fn who_looks_after_one_namespace_may_nothing_in_the_others() {
+        let watch = Some("shop".to_owned());
+        let all = objects(&ManifestOptions { watch, ..ManifestOptions::default() });
+        let kind = |kind: &'static str| of_kind(&all, kind);
+        let bound: Vec<&Value> =
+            kind("ClusterRoleBinding").map(|binding| &binding["roleRef"]["name"]).collect();
+        assert_eq!(bound, [&json!("redoubt-operator-storage")]);
+        let storage = kind("ClusterRole").find(|role| role["metadata"]["name"] == *bound[0]).unwrap();
+        assert_eq!(storage["rules"], json!([storage_rule()]));
+        let roles: Vec<_> =
+            kind("Role").map(|role| (&role["metadata"]["namespace"], &role["rules"])).collect();
+        assert_eq!(
+            roles,
+            [(&json!("shop"), &json!(work_rules())), (&json!("redoubt-system"), &json!([lease_rule()])),]
+        );
+        let operator = kind("Deployment").next().unwrap();
+        let env = operator["spec"]["template"]["spec"]["containers"][0]["env"].as_array().unwrap();
+        assert!(env.contains(&json!({ "name": "REDOUBT_NAMESPACE", "value": "shop" })));
+    }
+
+    #[test]
+    fn two_installations_share_no_binding() {
+        let options = |namespace: &str, watch: &str| ManifestOptions {
+            namespace: namespace.to_owned(),
+            watch: Some(watch.to_owned()),
+            ..ManifestOptions::default()
+        };
+        let names = |options: ManifestOptions| -> Vec<String> {
+            let bindings = objects(&options)
+                .into_iter()
+                .filter(|object| object["kind"].as_str().is_some_and(|kind| kind.ends_with("Binding")));
+            bindings.map(|it| format!("{} {}", it["metadata"]["namespace"], it["metadata"]["name"])).collect()
+        };
+        let (one, two) = (names(options("redoubt-a", "a")), names(options("redoubt-b", "b")));
+        assert!(one.iter().all(|name| !two.contains(name)), "{one:?} {two:?}");
+    }
 }

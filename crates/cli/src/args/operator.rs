@@ -31,6 +31,9 @@ pub(crate) struct ManifestsArgs {
     /// Namespace of the operator
     #[arg(short, long)]
     pub namespace: Option<String>,
+    /// Look after this namespace only, with rights in no other; without it, after all of them
+    #[arg(short, long, value_name = "NAMESPACE")]
+    pub watch: Option<String>,
     /// Leave the custom resource definitions out
     #[arg(long)]
     pub without_crds: bool,

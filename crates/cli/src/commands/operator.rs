@@ -27,6 +27,7 @@ pub(crate) fn install_manifests(args: &ManifestsArgs) -> Result<(), Failure> {
     let options = ManifestOptions {
         namespace: args.namespace.clone().unwrap_or(default.namespace),
         image: args.image.clone().unwrap_or(default.image),
+        watch: args.watch.clone(),
         without_crds: args.without_crds,
     };
     say::data(&manifests(&options).map_err(|error| unwritten(&error))?)

@@ -16,6 +16,8 @@ use serde_json::Value;
 
 use crate::fault::{calm, left_out};
 
+/// Where the operator is that looks after every namespace.
+pub(crate) const SYSTEM: &str = "redoubt-system";
 /// Names the image with this program, as the cluster's machines have it.
 const IMAGE: &str = "REDOUBT_TEST_IMAGE";
 /// A cluster on a busy machine of two cores takes its time.
@@ -194,21 +196,25 @@ impl Drop for Namespace {
 fn operator() {
     static DONE: OnceLock<()> = OnceLock::new();
     DONE.get_or_init(|| {
-        let image = env::var(IMAGE).unwrap();
-        let manifests = Command::new(env!("CARGO_BIN_EXE_redoubt"))
-            .args(["manifests", "--image", &image])
-            .output()
-            .unwrap();
-        assert!(manifests.status.success(), "{}", text(&manifests.stderr));
-        let output = run(
-            &["apply", "--server-side", "--force-conflicts", "--filename", "-"],
-            &text(&manifests.stdout),
-        );
-        assert!(output.status.success(), "{}", text(&output.stderr));
+        install(SYSTEM, &[]);
         kubectl(&["wait", "--for=condition=Established", "crd/redises.redoubt.dev", "--timeout=60s"]);
-        let rollout = ["rollout", "status", "deployment/redoubt-operator", "--namespace", "redoubt-system"];
-        kubectl(&[&rollout[..], &["--timeout=180s"]].concat());
+        operates(SYSTEM);
     });
+}
+
+/// Applies what `redoubt manifests` prints for an operator in this namespace.
+pub(crate) fn install(namespace: &str, more: &[&str]) {
+    let image = env::var(IMAGE).unwrap();
+    let args = [&["manifests", "--image", &image, "--namespace", namespace], more].concat();
+    let manifests = said(Command::new(env!("CARGO_BIN_EXE_redoubt")).args(args)).well();
+    let output = run(&["apply", "--server-side", "--force-conflicts", "--filename", "-"], &manifests);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+}
+
+/// Waits for the operator of this namespace.
+pub(crate) fn operates(namespace: &str) {
+    let deployment = "deployment/redoubt-operator";
+    kubectl(&["rollout", "status", deployment, "--namespace", namespace, "--timeout=180s"]);
 }
 
 /// What a command said.
@@ -260,7 +266,8 @@ pub(crate) fn kubectl(args: &[&str]) -> String {
     text(&output.stdout)
 }
 
-fn run(args: &[&str], input: &str) -> Output {
+/// `kubectl`, with this on its standard input.
+pub(crate) fn run(args: &[&str], input: &str) -> Output {
     let mut child = Command::new("kubectl")
         .args(args)
         .stdin(Stdio::piped())

@@ -11,6 +11,7 @@ mod fault;
 mod game;
 mod life;
 mod machines;
+mod namespaced;
 mod operators;
 mod outage;
 mod tenants;

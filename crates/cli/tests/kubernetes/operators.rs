@@ -3,11 +3,9 @@
 use std::{collections::BTreeMap, fs, process::Command};
 
 use crate::{
-    cluster::{Namespace, PATIENT, kubectl, wait},
+    cluster::{Namespace, PATIENT, SYSTEM, kubectl, wait},
     fault::{Fault, alone, is_lab},
 };
-
-const SYSTEM: &str = "redoubt-system";
 
 fn cart(memory: &str) -> String {
     format!("{PATIENT}  resources: {{requests: {{memory: {memory}}}}}\n")

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::{
     apps::v1::StatefulSet,
-    core::v1::{ContainerState, ContainerStatus, Pod},
+    core::v1::{ContainerStatus, Pod},
 };
 use kube::ResourceExt as _;
 use redoubt_api::Key;
@@ -21,6 +21,10 @@ use crate::{
 const OVERDUE: SignedDuration = SignedDuration::from_secs(30);
 /// What an init container or a container that waits is given as its reason while all goes well.
 const WELL: [&str; 2] = ["ContainerCreating", "PodInitializing"];
+/// An image was not had.
+const PULL: &str = "ErrImagePull";
+/// It was not had, and is tried again later.
+const PULL_LATER: &str = "ImagePullBackOff";
 
 /// All that exist, those that have no pod yet, and those that leave.
 pub(super) fn members(stores: &Stores, key: &Key) -> Vec<Member> {
@@ -116,15 +120,23 @@ fn waiting(pod: &Pod) -> Option<String> {
     let status = pod.status.as_ref()?;
     let mut statuses =
         status.init_container_statuses.iter().flatten().chain(status.container_statuses.iter().flatten());
-    let reason = |state: &ContainerState| {
-        let waiting = state.waiting.as_ref()?;
+    statuses.find_map(|status| {
+        let waiting = status.state.as_ref()?.waiting.as_ref()?;
         let reason = waiting.reason.as_deref().filter(|reason| !WELL.contains(reason))?;
-        Some(match &waiting.message {
-            Some(message) => format!("{reason}: {message}"),
-            None => reason.to_owned(),
+        let message = waiting.message.as_deref().unwrap_or_default();
+        Some(match reason {
+            PULL | PULL_LATER => no_image(&status.image, message),
+            _ if message.is_empty() => reason.to_owned(),
+            _ => format!("{reason}: {message}"),
         })
-    };
-    statuses.find_map(|status| reason(status.state.as_ref()?))
+    })
+}
+
+/// A kubelet goes back and forth between two reasons, and the message of the second holds that of the first: said in
+/// the same words, so that a status which waits is not written each time.
+fn no_image(image: &str, message: &str) -> String {
+    let why = message.split_once(&format!("{PULL}: ")).map_or(message, |(_, why)| why);
+    format!("image {image} cannot be pulled: {why}")
 }
 
 #[cfg(test)]
@@ -177,13 +189,21 @@ mod tests {
 
     #[test]
     fn an_image_that_is_not_there_is_named() {
-        let waiting = json!({ "reason": "ImagePullBackOff", "message": "no such image: redis:99" });
-        let status = json!({ "containerStatuses": [{
-            "name": "redis", "image": "", "imageID": "", "ready": false, "restartCount": 0, "state": { "waiting": waiting },
-        }] });
-        let member = seen(2, pod(&status, None)).remove(1);
-        assert!(!member.running);
-        assert_eq!(member.trouble.unwrap(), "ImagePullBackOff: no such image: redis:99");
+        let tries = ("ErrImagePull", "failed to resolve reference: not found");
+        let waits = (
+            "ImagePullBackOff",
+            "Back-off pulling image \"redis:99\": ErrImagePull: failed to resolve reference: not found",
+        );
+        for (reason, message) in [tries, waits] {
+            let status = json!({ "containerStatuses": [{
+                "name": "redis", "image": "redis:99", "imageID": "", "ready": false, "restartCount": 0,
+                "state": { "waiting": { "reason": reason, "message": message } },
+            }] });
+            let member = seen(2, pod(&status, None)).remove(1);
+            assert!(!member.running);
+            let expected = "image redis:99 cannot be pulled: failed to resolve reference: not found";
+            assert_eq!(member.trouble.unwrap(), expected, "{reason}");
+        }
     }
 
     #[test]

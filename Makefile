@@ -35,13 +35,15 @@ test-versions: servers ## Runs the core of the tests on Redis 6.2 and 8.0, Valke
 	@mkdir -p $(TARGET) && cargo xtask servers >$(TARGET)/servers.tsv
 	@failed=; while IFS=$$'\t' read -r name path version; do \
 	    echo "== $$name ($$version)"; \
-	    REDOUBT_TEST_SERVER=$$path cargo test --locked -p redoubt-redis -p redoubt-serverconf -p redoubt-agent -p redoubt-slots </dev/null && \
+	    REDOUBT_TEST_SERVER=$$path cargo test --locked -p redoubt-redis -p redoubt-serverconf -p redoubt-slots --test real </dev/null && \
+	    REDOUBT_TEST_SERVER=$$path cargo test --locked -p redoubt-agent --lib metrics </dev/null && \
 	    REDOUBT_REDIS_SERVER=$$path cargo test --locked -p redoubt-cli --test e2e -- $(CORE) </dev/null || failed+=" $$name"; \
 	done <$(TARGET)/servers.tsv; \
 	[ -z "$$failed" ] || { echo "failed on:$$failed" >&2; exit 1; }
 
-# What has to hold on every server: data, deaths, hand-over, an empty master.
-CORE := $(addprefix promises::,data death handover in_a_row::a_pure_cache shards)
+# What has to hold on every server: a beginning, a killed master, a hand-over, everything killed at once, an empty master.
+CORE := $(addprefix promises::,death::a_killed_master death::killed_servers in_a_row::a_pure_cache \
+    handover::no_client shards::a_killed_master shards::a_hand_over shards::all_nodes shards::without_persistence)
 
 # Programs of a lab that come from Debian. Their services are not wanted: a lab starts its own.
 LAB_PROGRAMS := cc busybox conntrack containerd etcd ip iptables mkfs.xfs redis-cli redis-server runc /usr/lib/cni/ptp

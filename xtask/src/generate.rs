@@ -4,23 +4,25 @@ use std::fs;
 
 use anyhow::{Context as _, Result};
 use redoubt_kubernetes::{ManifestOptions, manifests};
+use serde_json::Value;
 
 use crate::{reference, root, say};
 
 /// Path from the top folder, and content, of every generated file.
-fn files() -> Result<[(&'static str, String); 4]> {
+fn files() -> Result<[(&'static str, String); 5]> {
     let schema = redoubt_api::schema();
     let text = serde_json::to_string_pretty(&schema).context("cannot write the schema as text")?;
     Ok([
         ("docs/schema/redis.schema.json", text + "\n"),
         ("docs/reference/redis.md", reference::page(&schema)),
-        ("deploy/crds/redoubt.dev_redises.yaml", crd()?),
+        ("deploy/crds/redoubt.dev_redises.yaml", crd(&redoubt_api::crd())?),
+        ("deploy/crds/databases.spotahome.com_redisfailovers.yaml", crd(&redoubt_api::failover_crd())?),
         ("deploy/operator.yaml", operator()?),
     ])
 }
 
-fn crd() -> Result<String> {
-    let text = serde_saphyr::to_string(&redoubt_api::crd()).context("cannot write the CRD as text")?;
+fn crd(crd: &Value) -> Result<String> {
+    let text = serde_saphyr::to_string(crd).context("cannot write the CRD as text")?;
     Ok(format!("# Made by `cargo xtask generate` from the types of crates/api; do not edit.\n{text}"))
 }
 

@@ -137,7 +137,7 @@ pub fn duplicates(documents: &[Document]) -> Vec<(usize, Fault)> {
         if first != index {
             let place = documents[first].locate(Finding::at("metadata.name", "")).place;
             let place = place.map_or_else(String::new, |place| format!(" at {}:{}", place.file, place.line));
-            let Key { namespace, name } = key;
+            let Key { namespace, name, .. } = key;
             let message = format!("there is a {kind} {name:?} in namespace {namespace:?} already{place}");
             faults.push((index, Finding::at("metadata.name", message).hint("give one of them another name")));
         }

@@ -2,15 +2,75 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::RawObject;
+use serde::Deserialize;
 
-/// Names one resource.
+use crate::{
+    API_VERSION, Finding, KIND, PLURAL, RawObject, Warning,
+    failover::{FAILOVER_API_VERSION, FAILOVER_KIND, FAILOVER_PLURAL},
+};
+
+/// The kinds of resource that are run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ResourceKind {
+    /// `Redis` (`redoubt.dev/v1`).
+    Redis,
+    /// `RedisFailover` (`databases.spotahome.com/v1`).
+    RedisFailover,
+}
+
+impl ResourceKind {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Redis, Self::RedisFailover];
+
+    /// `apiVersion`.
+    #[must_use]
+    pub fn api_version(self) -> &'static str {
+        match self {
+            Self::Redis => API_VERSION,
+            Self::RedisFailover => FAILOVER_API_VERSION,
+        }
+    }
+
+    /// `kind`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Redis => KIND,
+            Self::RedisFailover => FAILOVER_KIND,
+        }
+    }
+
+    /// In lower case, as in `kubectl get redises`.
+    #[must_use]
+    pub fn plural(self) -> &'static str {
+        match self {
+            Self::Redis => PLURAL,
+            Self::RedisFailover => FAILOVER_PLURAL,
+        }
+    }
+}
+
+/// Names one resource. Two of the same name and of different kinds have nothing to do with each other.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key {
     /// Namespace, `default` when none is written.
     pub namespace: String,
     /// Name, a DNS label.
     pub name: String,
+    /// Which kind of resource.
+    pub kind: ResourceKind,
+}
+
+impl Key {
+    /// That of a `Redis`.
+    pub fn redis(namespace: impl Into<String>, name: impl Into<String>) -> Self {
+        Self { namespace: namespace.into(), name: name.into(), kind: ResourceKind::Redis }
+    }
+
+    /// That of a `RedisFailover`.
+    pub fn failover(namespace: impl Into<String>, name: impl Into<String>) -> Self {
+        Self { namespace: namespace.into(), name: name.into(), kind: ResourceKind::RedisFailover }
+    }
 }
 
 /// One `Redis`, ready to be planned for.
@@ -22,6 +82,8 @@ pub struct CheckedRedis {
     pub generation: i64,
     /// What is wanted.
     pub spec: CheckedSpec,
+    /// What only a `RedisFailover` asks for.
+    pub failover: Option<Box<CheckedFailover>>,
 }
 
 /// What is wanted, defaults applied.
@@ -169,6 +231,20 @@ pub struct Auth {
     pub admin_commands: bool,
     /// The application is kept out of `__sentinel__:hello`.
     pub protect_sentinel_channel: bool,
+    /// Whom the Sentinels let in.
+    pub sentinel_door: SentinelDoor,
+    /// Commands that the application may not use, in small letters.
+    pub denied_commands: Vec<String>,
+}
+
+/// Whom the Sentinels let in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum SentinelDoor {
+    /// They ask for a password where the nodes do.
+    #[default]
+    AsNodes,
+    /// Everybody.
+    Open,
 }
 
 /// What is kept on disk.
@@ -282,4 +358,79 @@ pub struct NetworkPolicy {
 pub struct Metrics {
     /// Served at all.
     pub enabled: bool,
+}
+
+/// What a `RedisFailover` asks for that a `Redis` has no field for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckedFailover {
+    /// Labels of the resource that all its objects have too.
+    pub labels: BTreeMap<String, String>,
+    /// Where the data is.
+    pub data: FailoverData,
+    /// Pods of the data nodes.
+    pub nodes: FailoverPods,
+    /// Pods of the Sentinels.
+    pub sentinels: FailoverPods,
+    /// What the Sentinels' pods have instead of what the data nodes' have.
+    pub sentinel_pods: SentinelPods,
+    /// Every field that is written and not honoured: why, and what to do.
+    pub not_honoured: Vec<Finding>,
+    /// What is honoured and deserves a second look.
+    pub warnings: Vec<Warning>,
+}
+
+/// Where the data of a node is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FailoverData {
+    /// In a folder that goes with the pod, as a pod has it.
+    EmptyDir(RawObject),
+    /// On a volume.
+    Claim {
+        /// Name of the claim's template, from which those of the volumes are made.
+        name: String,
+        /// Metadata and spec of the template, as it was written.
+        template: RawObject,
+    },
+}
+
+/// What the pods of one kind of member have beside the server.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FailoverPods {
+    /// Metrics by a container beside the server.
+    pub exporter: Option<FailoverExporter>,
+    /// As a pod has it; the old operator's own when absent.
+    pub security: Option<RawObject>,
+    /// As a container has it; the restricted standard when absent.
+    pub container_security: Option<RawObject>,
+}
+
+/// What the Sentinels' pods have instead of what the data nodes' have.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SentinelPods {
+    /// That of the data nodes when absent.
+    pub image: Option<String>,
+    /// Redoubt's own when empty.
+    pub resources: Resources,
+    /// Where they run.
+    pub placement: Placement,
+    /// Annotations.
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// Metrics by a container beside the server.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct FailoverExporter {
+    /// Image; the old operator's own when absent.
+    pub image: Option<String>,
+    /// When it is pulled.
+    pub image_pull_policy: Option<String>,
+    /// Arguments.
+    pub args: Vec<String>,
+    /// As a container has them.
+    pub env: Vec<RawObject>,
+    /// As a container has them.
+    pub resources: Option<RawObject>,
+    /// As a container has it.
+    pub container_security_context: Option<RawObject>,
 }

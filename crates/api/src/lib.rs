@@ -21,7 +21,7 @@ mod text;
 pub use batch::{Accepted, Batch, Source, duplicates, read, read_with_failovers};
 pub use check::{check, check_change, check_secret};
 pub use checked::*;
-pub use crd::{PLURAL, crd};
+pub use crd::{PLURAL, crd, failover_crd};
 pub use finding::{Fault, Finding, Place, Warning};
 pub use raw::{API_VERSION, KIND, Metadata, PAUSED, RESTARTED_AT, RawObject, Redis, RedisSpec};
 pub use schema::schema;

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 pub struct RedisStatus {
     /// Generation of the spec that this status speaks of.
     pub observed_generation: i64,
-    /// `Ready`, `Available`, `Progressing`, `Degraded`, `SentinelQuorum`, each with its reason and next step.
+    /// `Ready`, `Available`, `Progressing`, `Degraded`, `SentinelQuorum`, each with its reason and next step; of a
+    /// `RedisFailover` also `Honoured` and `Questionable`.
     pub conditions: Vec<Condition>,
     /// Name of the node that a Sentinel majority names master.
     pub master: Option<String>,
@@ -77,6 +78,10 @@ pub enum ConditionType {
     Degraded,
     /// Enough Sentinels to elect.
     SentinelQuorum,
+    /// Of a `RedisFailover`: every field that is written is honoured.
+    Honoured,
+    /// Of a `RedisFailover`: something is honoured and deserves a second look.
+    Questionable,
 }
 
 /// `True`, `False`, or `Unknown`.

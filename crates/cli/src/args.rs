@@ -14,7 +14,7 @@ pub(crate) use self::cluster::{
     RebalanceArgs, ReshardArgs, SeedArgs,
 };
 pub(crate) use self::drill::DrillArgs;
-pub(crate) use self::operator::{ManifestsArgs, OperatorArgs};
+pub(crate) use self::operator::{CrdsArgs, ManifestsArgs, OperatorArgs};
 pub(crate) use self::place::{ClusterArgs, WhereArgs, is_plugin};
 
 /// Exit codes, for the end of every `--help`.
@@ -93,7 +93,7 @@ pub(crate) enum Command {
     Operator(OperatorArgs),
     /// Print the custom resource definitions
     #[command(after_help = example("redoubt crds | kubectl apply --server-side -f -"))]
-    Crds,
+    Crds(CrdsArgs),
     /// Print what installs the operator
     #[command(after_help = example("redoubt manifests --image registry/redoubt:1 | kubectl apply --server-side -f -"))]
     Manifests(ManifestsArgs),

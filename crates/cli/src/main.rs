@@ -45,7 +45,7 @@ fn main() -> ExitCode {
         Command::Validate(args) => commands::validate::run(&args),
         Command::Convert(args) => commands::convert::run(&args),
         Command::Operator(args) => commands::operator::run(args),
-        Command::Crds => commands::operator::crds(),
+        Command::Crds(args) => commands::operator::crds(&args),
         Command::Manifests(args) => commands::operator::install_manifests(&args),
         Command::Schema => commands::about::schema(),
         Command::Version(args) => commands::about::version(&args),

@@ -63,6 +63,6 @@ impl Target {
 
     /// The application's password at the Sentinels, where one is asked for.
     pub(crate) fn sentinel_password(&self) -> Option<&SecretString> {
-        self.config.access.auth.then(|| self.secrets.sentinel.current())
+        self.config.access.asks_at_sentinels().then(|| self.secrets.sentinel.current())
     }
 }

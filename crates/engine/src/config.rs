@@ -6,7 +6,8 @@ use redoubt_api::{self as api, CheckedRedis, CheckedSentinel, CheckedTopology};
 use redoubt_wire::{
     API_VERSION,
     config::{
-        Access, ClusterConfig, Durability, NodeEntry, Persistence, SentinelConfig, SetConfig, Topology,
+        Access, ClusterConfig, Durability, NodeEntry, Persistence, SentinelConfig, SentinelDoor, SetConfig,
+        Topology,
     },
 };
 
@@ -35,6 +36,11 @@ pub fn set_config(redis: &CheckedRedis, identity: &Identity, counts: Counts) -> 
             auth: spec.auth.enabled,
             admin_commands: spec.auth.admin_commands,
             protect_sentinel_channel: spec.auth.protect_sentinel_channel,
+            sentinel_door: match spec.auth.sentinel_door {
+                api::SentinelDoor::AsNodes => SentinelDoor::AsNodes,
+                api::SentinelDoor::Open => SentinelDoor::Open,
+            },
+            denied_commands: spec.auth.denied_commands.clone(),
         },
     }
 }

@@ -4,8 +4,9 @@ use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 use redoubt_api::{
-    AofFsync, Auth, CheckedCluster, CheckedRedis, CheckedSentinel, CheckedSpec, CheckedTopology, Durability,
-    Engine, ImagePullPolicy, Key, Metrics, NetworkPolicy, Persistence, Placement, Resources, Services,
+    AofFsync, Auth, CheckedCluster, CheckedFailover, CheckedRedis, CheckedSentinel, CheckedSpec,
+    CheckedTopology, Durability, Engine, FailoverData, FailoverPods, Finding, ImagePullPolicy, Key, Metrics,
+    NetworkPolicy, Persistence, Placement, RawObject, Resources, SentinelDoor, SentinelPods, Services,
     Volume,
 };
 use redoubt_redis::Endpoint;
@@ -100,6 +101,20 @@ impl Scene {
     }
 
     /// This node leads.
+    /// A `RedisFailover` of which this is said.
+    pub(crate) fn failover(mut self, not_honoured: Vec<Finding>, warnings: Vec<Finding>) -> Self {
+        self.redis.failover = Some(Box::new(CheckedFailover {
+            labels: BTreeMap::new(),
+            data: FailoverData::EmptyDir(RawObject::default()),
+            nodes: FailoverPods::default(),
+            sentinels: FailoverPods::default(),
+            sentinel_pods: SentinelPods::default(),
+            not_honoured,
+            warnings,
+        }));
+        self
+    }
+
     pub(crate) fn master_at(mut self, ordinal: u32) -> Self {
         self.master = ordinal;
         self
@@ -363,7 +378,7 @@ pub(crate) fn redis() -> CheckedRedis {
         config: BTreeMap::new(),
     };
     CheckedRedis {
-        key: Key { namespace: "default".to_owned(), name: "cart".to_owned() },
+        key: Key::redis("default", "cart"),
         generation: 1,
         spec: CheckedSpec {
             topology: CheckedTopology::Sentinel(sentinel),
@@ -377,6 +392,8 @@ pub(crate) fn redis() -> CheckedRedis {
                 secret_name: None,
                 admin_commands: false,
                 protect_sentinel_channel: false,
+                sentinel_door: SentinelDoor::AsNodes,
+                denied_commands: Vec::new(),
             },
             config: BTreeMap::new(),
             persistence: Persistence {
@@ -407,5 +424,6 @@ pub(crate) fn redis() -> CheckedRedis {
             restarted_at: None,
             paused: false,
         },
+        failover: None,
     }
 }

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use redoubt_api::{CheckedRedis, CheckedSpec, Engine, ImagePullPolicy, RawObject};
+use redoubt_api::{
+    CheckedFailover, CheckedRedis, CheckedSpec, Engine, FailoverData, FailoverExporter, FailoverPods,
+    ImagePullPolicy, RawObject, SentinelPods,
+};
 use sha2::{Digest as _, Sha256};
 
 /// Digest of what makes a member's process: engine, version, image, resources, placement, grace period; and, after a
@@ -13,7 +16,11 @@ use sha2::{Digest as _, Sha256};
 #[must_use]
 pub fn template(redis: &CheckedRedis) -> String {
     let asked = redis.spec.restarted_at.as_deref().map(digest);
-    format!("{}-{}", digest(&lines(&redis.spec)), asked.as_deref().unwrap_or("0"))
+    let mut lines = lines(&redis.spec);
+    if let Some(failover) = &redis.failover {
+        lines += &failover_lines(failover);
+    }
+    format!("{}-{}", digest(&lines), asked.as_deref().unwrap_or("0"))
 }
 
 /// Both templates differ in who asked for a restart, so somebody did.
@@ -70,6 +77,53 @@ fn lines(spec: &CheckedSpec) -> String {
     set("priority", placement.priority_class_name.clone().unwrap_or_default());
     set("pullSecrets", image_pull_secrets.join(","));
     set("podAnnotations", pairs(pod_annotations));
+    lines
+}
+
+/// Taken apart without `..`, as above.
+fn failover_lines(failover: &CheckedFailover) -> String {
+    let CheckedFailover { labels: _, data, nodes, sentinels, sentinel_pods, not_honoured: _, warnings: _ } =
+        failover;
+    let mut lines = String::new();
+    let mut set = |name: &str, value: String| {
+        if !value.is_empty() {
+            let _ = writeln!(lines, "{name}={value}");
+        }
+    };
+    if let FailoverData::EmptyDir(dir) = data {
+        set("emptyDir", objects(std::slice::from_ref(dir)));
+    }
+    for (of, pods) in [("nodes", nodes), ("sentinels", sentinels)] {
+        let FailoverPods { exporter, security, container_security } = pods;
+        set(&format!("{of}.security"), objects(security.as_slice()));
+        set(&format!("{of}.containerSecurity"), objects(container_security.as_slice()));
+        if let Some(exporter) = exporter {
+            let FailoverExporter {
+                image,
+                image_pull_policy,
+                args,
+                env,
+                resources,
+                container_security_context,
+            } = exporter;
+            set(&format!("{of}.exporter"), image.clone().unwrap_or_else(|| "default".to_owned()));
+            set(&format!("{of}.exporter.pull"), image_pull_policy.clone().unwrap_or_default());
+            set(&format!("{of}.exporter.args"), args.join(" "));
+            set(&format!("{of}.exporter.env"), objects(env));
+            set(&format!("{of}.exporter.resources"), objects(resources.as_slice()));
+            set(&format!("{of}.exporter.security"), objects(container_security_context.as_slice()));
+        }
+    }
+    let SentinelPods { image, resources, placement, annotations } = sentinel_pods;
+    set("sentinels.image", image.clone().unwrap_or_default());
+    set("sentinels.requests", pairs(&resources.requests));
+    set("sentinels.limits", pairs(&resources.limits));
+    set("sentinels.nodeSelector", pairs(&placement.node_selector));
+    set("sentinels.tolerations", objects(&placement.tolerations));
+    set("sentinels.affinity", objects(placement.affinity.as_slice()));
+    set("sentinels.spread", objects(&placement.topology_spread_constraints));
+    set("sentinels.priority", placement.priority_class_name.clone().unwrap_or_default());
+    set("sentinels.annotations", pairs(annotations));
     lines
 }
 
@@ -136,6 +190,20 @@ mod tests {
         assert_ne!(of(|spec| spec.placement.tolerations.push(RawObject::default())), same);
         assert_ne!(of(|spec| spec.image = Some("redis:8".to_owned())), same);
         assert_ne!(of(|spec| drop(spec.resources.limits.insert("cpu".to_owned(), "1".to_owned()))), same);
+    }
+
+    #[test]
+    fn what_only_a_failover_asks_for_takes_a_new_process_but_its_labels_do_not() {
+        let of = |change: &dyn Fn(&mut CheckedFailover)| {
+            let mut redis = Scene::sentinel().failover(Vec::new(), Vec::new()).redis().clone();
+            redis.failover.as_deref_mut().into_iter().for_each(change);
+            template(&redis)
+        };
+        let same = of(&|_| ());
+        assert_eq!(of(&|failover| drop(failover.labels.insert("team".to_owned(), "shop".to_owned()))), same);
+        assert_ne!(of(&|failover| failover.nodes.exporter = Some(FailoverExporter::default())), same);
+        assert_ne!(of(&|failover| failover.sentinels.security = Some(RawObject::default())), same);
+        assert_ne!(of(&|failover| failover.sentinel_pods.image = Some("b".to_owned())), same);
     }
 
     #[test]

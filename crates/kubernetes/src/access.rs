@@ -8,7 +8,7 @@ use kube::{
     api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions},
     core::ApiResource,
 };
-use redoubt_api::{API_VERSION, KIND, PLURAL};
+use redoubt_api::{Key, ResourceKind};
 use redoubt_engine::platform::PlatformError;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -114,32 +114,28 @@ impl Cluster {
         }
     }
 
-    /// Writes the status of a Redis; one that is gone is passed over.
-    pub(crate) async fn apply_status(
-        &self,
-        namespace: &str,
-        name: &str,
-        status: &Value,
-    ) -> Result<(), PlatformError> {
-        let api: Api<DynamicObject> = Api::namespaced_with(self.client(), namespace, &redis_resource());
+    /// Writes the status of a resource; one that is gone is passed over.
+    pub(crate) async fn apply_status(&self, key: &Key, status: &Value) -> Result<(), PlatformError> {
+        let resource = resource_of(key.kind);
+        let api: Api<DynamicObject> = Api::namespaced_with(self.client(), &key.namespace, &resource);
         let params = PatchParams::apply(MANAGER).force();
-        match api.patch_status(name, &params, &Patch::Apply(status)).await {
+        match api.patch_status(&key.name, &params, &Patch::Apply(status)).await {
             Ok(_) => Ok(()),
             Err(error) if is_not_found(&error) => Ok(()),
-            Err(error) => Err(refused(format!("cannot write the status of {name}"), &error)),
+            Err(error) => Err(refused(format!("cannot write the status of {}", key.name), &error)),
         }
     }
 }
 
 /// The resource that people write.
-pub(crate) fn redis_resource() -> ApiResource {
-    let (group, version) = API_VERSION.split_once('/').unwrap_or_default();
+pub(crate) fn resource_of(kind: ResourceKind) -> ApiResource {
+    let (group, version) = kind.api_version().split_once('/').unwrap_or_default();
     ApiResource {
         group: group.to_owned(),
         version: version.to_owned(),
-        api_version: API_VERSION.to_owned(),
-        kind: KIND.to_owned(),
-        plural: PLURAL.to_owned(),
+        api_version: kind.api_version().to_owned(),
+        kind: kind.name().to_owned(),
+        plural: kind.plural().to_owned(),
     }
 }
 

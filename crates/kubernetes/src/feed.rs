@@ -3,21 +3,30 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kube::{ResourceExt as _, api::DynamicObject, runtime::watcher::Event};
-use redoubt_api::{Key, Redis, check};
+use redoubt_api::{
+    CheckedRedis, Fault, Key, Redis, Resource, ResourceKind, check,
+    failover::{self, Surroundings},
+    parse,
+};
 use redoubt_engine::Change;
 use serde_json::{Value, json};
 
 use crate::objects;
 
-/// Who is there, by uid: a Redis that was deleted and created again is another one.
-#[derive(Debug, Default)]
+/// Who is there of one kind, by uid: a resource that was deleted and created again is another one.
+#[derive(Debug)]
 pub(crate) struct Feed {
+    kind: ResourceKind,
     known: BTreeMap<Key, String>,
     /// Seen since the watch began anew.
     listed: BTreeSet<Key>,
 }
 
 impl Feed {
+    pub(crate) fn new(kind: ResourceKind) -> Self {
+        Self { kind, known: BTreeMap::new(), listed: BTreeSet::new() }
+    }
+
     /// What the engine has to know of this.
     pub(crate) fn changes(&mut self, event: &Event<DynamicObject>) -> Vec<Change> {
         match event {
@@ -26,13 +35,13 @@ impl Feed {
                 Vec::new()
             }
             Event::InitApply(object) => {
-                self.listed.insert(key(object));
+                self.listed.insert(key(self.kind, object));
                 self.applied(object)
             }
             Event::InitDone => self.missed(),
             Event::Apply(object) => self.applied(object),
             Event::Delete(object) => {
-                let key = key(object);
+                let key = key(self.kind, object);
                 self.known.remove(&key);
                 vec![Change::Deleted(key)]
             }
@@ -40,7 +49,7 @@ impl Feed {
     }
 
     fn applied(&mut self, object: &DynamicObject) -> Vec<Change> {
-        let key = key(object);
+        let key = key(self.kind, object);
         let uid = object.uid().unwrap_or_default();
         let before = self.known.insert(key.clone(), uid.clone());
         let deleted = before.filter(|before| *before != uid).map(|_| Change::Deleted(key.clone()));
@@ -59,26 +68,53 @@ impl Feed {
 
 /// One that is malformed is refused and stops no other.
 fn judged(key: Key, object: &DynamicObject) -> Change {
-    match read(object) {
-        Ok(redis) => match check(&redis) {
-            Ok((checked, _)) => {
-                let faults = objects::faults(&checked);
-                if faults.is_empty() {
-                    return Change::Applied(Box::new(checked));
-                }
-                Change::Refused { key, faults }
-            }
-            Err(faults) => Change::Refused { key, faults: faults.iter().map(ToString::to_string).collect() },
+    let checked = match key.kind {
+        ResourceKind::Redis => redis(object),
+        ResourceKind::RedisFailover => failover(object),
+    };
+    let faults = match checked {
+        Ok(checked) => match objects::faults(&checked) {
+            faults if faults.is_empty() => return Change::Applied(Box::new(checked)),
+            faults => faults,
         },
-        Err(why) => Change::Refused { key, faults: vec![why] },
+        Err(faults) => faults,
+    };
+    Change::Refused { key, faults }
+}
+
+fn redis(object: &DynamicObject) -> Result<CheckedRedis, Vec<String>> {
+    let redis = read(object).map_err(|why| vec![why])?;
+    check(&redis).map(|(checked, _)| checked).map_err(|faults| texts(&faults))
+}
+
+/// Read as a file is, so that each fault has its field: its definition is open and refuses nothing.
+fn failover(object: &DynamicObject) -> Result<CheckedRedis, Vec<String>> {
+    let text = written(ResourceKind::RedisFailover, object).to_string();
+    let document = parse(&text, "").pop().unwrap_or(Err(Vec::new()));
+    match document.map(|document| document.resource) {
+        Ok(Resource::RedisFailover(read)) => {
+            failover::run(&read, Surroundings::default()).map_err(|faults| texts(&faults))
+        }
+        Ok(_) => Err(vec!["it is no RedisFailover".to_owned()]),
+        Err(faults) => Err(texts(&faults)),
     }
+}
+
+/// Nobody wrote these lines, so no fault has a place in them.
+fn texts(faults: &[Fault]) -> Vec<String> {
+    faults.iter().map(|fault| Fault { place: None, ..fault.clone() }.to_string()).collect()
 }
 
 /// The part of the object that people write; what Kubernetes adds to the metadata is left aside.
 pub(crate) fn read(object: &DynamicObject) -> Result<Redis, String> {
-    let text = json!({
-        "apiVersion": redoubt_api::API_VERSION,
-        "kind": redoubt_api::KIND,
+    serde_json::from_value(written(ResourceKind::Redis, object))
+        .map_err(|error| format!("spec: {error}; see `kubectl explain redis.spec`"))
+}
+
+fn written(kind: ResourceKind, object: &DynamicObject) -> Value {
+    json!({
+        "apiVersion": kind.api_version(),
+        "kind": kind.name(),
         "metadata": {
             "name": object.name_any(),
             "namespace": object.namespace(),
@@ -88,22 +124,22 @@ pub(crate) fn read(object: &DynamicObject) -> Result<Redis, String> {
             "uid": object.uid(),
         },
         "spec": object.data.get("spec").cloned().unwrap_or_else(|| Value::Object(serde_json::Map::new())),
-    });
-    serde_json::from_value(text).map_err(|error| format!("spec: {error}; see `kubectl explain redis.spec`"))
+    })
 }
 
-pub(crate) fn key(object: &DynamicObject) -> Key {
-    Key { namespace: object.namespace().unwrap_or_default(), name: object.name_any() }
+pub(crate) fn key(kind: ResourceKind, object: &DynamicObject) -> Key {
+    Key { namespace: object.namespace().unwrap_or_default(), name: object.name_any(), kind }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::access::redis_resource;
+    use crate::access::resource_of;
 
     fn redis(name: &str, uid: &str, spec: &Value) -> DynamicObject {
-        let mut object =
-            DynamicObject::new(name, &redis_resource()).within("shop").data(json!({ "spec": spec }));
+        let mut object = DynamicObject::new(name, &resource_of(ResourceKind::Redis))
+            .within("shop")
+            .data(json!({ "spec": spec }));
         object.metadata.uid = Some(uid.to_owned());
         object.metadata.generation = Some(7);
         object
@@ -121,7 +157,7 @@ mod tests {
 
     #[test]
     fn a_malformed_resource_is_refused_and_stops_no_other() {
-        let mut feed = Feed::default();
+        let mut feed = Feed::new(ResourceKind::Redis);
         let bad = words(&feed.changes(&Event::Apply(redis("a", "1", &json!({ "replicas": "three" })))));
         assert!(bad[0].starts_with("refused a: spec: invalid type"), "{bad:?}");
         let good = words(&feed.changes(&Event::Apply(redis("b", "2", &json!({})))));
@@ -131,10 +167,12 @@ mod tests {
     #[test]
     fn what_only_the_operator_refuses_names_the_field() {
         let tolerations = json!({ "placement": { "tolerations": [{ "operator": 5 }] } });
-        let refused = words(&Feed::default().changes(&Event::Apply(redis("a", "1", &tolerations))));
+        let refused =
+            words(&Feed::new(ResourceKind::Redis).changes(&Event::Apply(redis("a", "1", &tolerations))));
         assert!(refused[0].contains("spec.placement.tolerations: "), "{refused:?}");
         let cluster = json!({ "mode": "Cluster" });
-        let refused = words(&Feed::default().changes(&Event::Apply(redis("a", "1", &cluster))));
+        let refused =
+            words(&Feed::new(ResourceKind::Redis).changes(&Event::Apply(redis("a", "1", &cluster))));
         assert_eq!(
             refused,
             [
@@ -145,7 +183,7 @@ mod tests {
 
     #[test]
     fn one_that_was_deleted_and_made_again_is_another_one() {
-        let mut feed = Feed::default();
+        let mut feed = Feed::new(ResourceKind::Redis);
         feed.changes(&Event::Apply(redis("a", "1", &json!({}))));
         let again = words(&feed.changes(&Event::Apply(redis("a", "2", &json!({})))));
         assert_eq!(again, ["deleted a", "applied a 7"]);
@@ -153,7 +191,7 @@ mod tests {
 
     #[test]
     fn one_that_was_deleted_while_nobody_watched_is_not_missed() {
-        let mut feed = Feed::default();
+        let mut feed = Feed::new(ResourceKind::Redis);
         for name in ["a", "b"] {
             feed.changes(&Event::Apply(redis(name, name, &json!({}))));
         }
@@ -161,5 +199,39 @@ mod tests {
         feed.changes(&Event::InitApply(redis("b", "b", &json!({}))));
         assert_eq!(words(&feed.changes(&Event::InitDone)), ["deleted a"]);
         assert_eq!(words(&feed.changes(&Event::InitDone)), [""; 0]);
+    }
+
+    fn failover(name: &str, spec: &Value) -> DynamicObject {
+        let mut object = DynamicObject::new(name, &resource_of(ResourceKind::RedisFailover))
+            .within("shop")
+            .data(json!({ "spec": spec, "status": { "state": "Healthy" } }));
+        object.metadata.uid = Some(name.to_owned());
+        object.metadata.generation = Some(7);
+        object
+    }
+
+    #[test]
+    fn a_failover_is_another_one_than_the_redis_of_its_name() {
+        let mut feed = Feed::new(ResourceKind::RedisFailover);
+        let changes = feed.changes(&Event::Apply(failover("a", &json!({}))));
+        let [Change::Applied(applied)] = &changes[..] else { panic!("{changes:?}") };
+        assert_eq!(applied.key, Key::failover("shop", "a"));
+        assert_eq!(applied.generation, 7);
+    }
+
+    #[test]
+    fn bad_input_in_a_failover_is_refused_with_its_field() {
+        for (name, spec, field) in [
+            ("a", json!({ "redis": { "customConfig": [""] } }), "spec.redis.customConfig.0: is empty"),
+            ("a", json!({ "redis": { "customConfig": ["appendonly"] } }), "spec.redis.customConfig.0: "),
+            ("a", json!({ "redis": { "replicas": "three" } }), "spec.redis.replicas: "),
+            ("a", json!({ "bootstrapNode": {} }), "spec.bootstrapNode.host: is missing"),
+            ("a", json!({ "redis": { "tolerations": [{ "key": 5 }] } }), "spec.redis.tolerations: "),
+            (&"a".repeat(49), json!({}), "metadata.name: "),
+        ] {
+            let mut feed = Feed::new(ResourceKind::RedisFailover);
+            let refused = words(&feed.changes(&Event::Apply(failover(name, &spec))));
+            assert!(refused[0].starts_with(&format!("refused {name}: {field}")), "{refused:?}");
+        }
     }
 }

@@ -2,6 +2,7 @@
 //! holds what is wanted. The controller watches and never polls; `redoubt operator` is its door.
 
 mod access;
+mod definition;
 mod error;
 mod feed;
 mod leader;
@@ -14,6 +15,7 @@ mod platform;
 mod preflight;
 mod quota;
 mod remote;
+mod rival;
 mod secrets;
 mod serve;
 mod stores;
@@ -22,4 +24,4 @@ pub use error::OperatorError;
 pub use manifests::{ManifestOptions, manifests};
 pub use names::{Names, labels, ports};
 pub use operator::{OperatorOptions, run};
-pub use remote::{Published, Remote, RemoteError, RemoteOptions, Tunnel};
+pub use remote::{Published, Remote, RemoteError, RemoteOptions, Tunnel, spelled};

@@ -1,6 +1,9 @@
 //! What installs the operator: CRD, rights, Deployment.
 
-use redoubt_api::{PLURAL, crd};
+use redoubt_api::{
+    PLURAL, crd,
+    failover::{FAILOVER_API_VERSION, FAILOVER_PLURAL},
+};
 use serde_json::{Value, json};
 
 use crate::names::{labels, ports};
@@ -82,6 +85,7 @@ fn rights(options: &ManifestOptions) -> Vec<Value> {
     let mut rules = work_rules();
     let Some(watched) = &options.watch else {
         rules.push(storage_rule());
+        rules.extend(failover_rules());
         return vec![cluster_role(NAME, &rules), cluster_role_binding(options, NAME, NAME)];
     };
     let storage_of_ours = format!("{STORAGE}-{}", options.namespace);
@@ -111,13 +115,36 @@ fn work_rules() -> Vec<Value> {
         rule("", &["resourcequotas"], &["list"]),
         rule("discovery.k8s.io", &["endpointslices"], &["list", "watch", "create", "patch"]),
         rule("policy", &["poddisruptionbudgets"], &["create", "patch"]),
-        rule("networking.k8s.io", &["networkpolicies"], &["create", "patch", "delete"]),
+        rule("networking.k8s.io", &["networkpolicies"], &["get", "create", "patch", "delete"]),
         rule("events.k8s.io", &["events"], &["create", "patch"]),
     ]
 }
 
 fn storage_rule() -> Value {
     rule("storage.k8s.io", &["storageclasses"], &["list"])
+}
+
+/// For `RedisFailover`: whether there is such a thing, and, in whatever namespace, whether the old operator still works and
+/// what it made. Whoever may look into one namespace only runs none.
+fn failover_rules() -> Vec<Value> {
+    let group = failover_group();
+    let status = format!("{FAILOVER_PLURAL}/status");
+    vec![
+        rule(group, &[FAILOVER_PLURAL], &["get", "list", "watch"]),
+        rule(group, &[&status], &["get", "patch"]),
+        json!({
+            "apiGroups": ["apiextensions.k8s.io"],
+            "resources": ["customresourcedefinitions"],
+            "resourceNames": [format!("{FAILOVER_PLURAL}.{group}")],
+            "verbs": ["get", "list", "watch"],
+        }),
+        rule("coordination.k8s.io", &["leases"], &["list"]),
+        rule("apps", &["deployments"], &["get"]),
+    ]
+}
+
+fn failover_group() -> &'static str {
+    FAILOVER_API_VERSION.split('/').next().unwrap_or_default()
 }
 
 /// The Lease is the operators' own business.
@@ -171,7 +198,9 @@ fn people(role: &str, verbs: &[&str]) -> Value {
             "name": format!("redoubt-{role}"),
             "labels": { format!("rbac.authorization.k8s.io/aggregate-to-{role}"): "true" },
         },
-        "rules": [{ "apiGroups": ["redoubt.dev"], "resources": [PLURAL], "verbs": verbs }],
+        "rules": [{
+            "apiGroups": ["redoubt.dev", failover_group()], "resources": [PLURAL, FAILOVER_PLURAL], "verbs": verbs,
+        }],
     })
 }
 

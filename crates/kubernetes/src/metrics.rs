@@ -12,12 +12,14 @@ use redoubt_engine::Views;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Which {
+    kind: &'static str,
     namespace: String,
     redis: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Aspect {
+    kind: &'static str,
     namespace: String,
     redis: String,
     condition: String,
@@ -60,6 +62,7 @@ pub(crate) fn text(views: &Views, leads: bool) -> String {
 fn aspects(family: &Family<Aspect, Gauge>, key: &Key, status: &RedisStatus) {
     for condition in &status.conditions {
         let aspect = Aspect {
+            kind: key.kind.name(),
             namespace: key.namespace.clone(),
             redis: key.name.clone(),
             condition: format!("{:?}", condition.kind),
@@ -73,5 +76,5 @@ fn aspects(family: &Family<Aspect, Gauge>, key: &Key, status: &RedisStatus) {
 }
 
 fn which(key: &Key) -> Which {
-    Which { namespace: key.namespace.clone(), redis: key.name.clone() }
+    Which { kind: key.kind.name(), namespace: key.namespace.clone(), redis: key.name.clone() }
 }

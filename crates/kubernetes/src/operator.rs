@@ -1,11 +1,12 @@
 //! `redoubt operator`: leads, watches, and lets the engine work.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use kube::{
     Client, Config,
     runtime::events::{Recorder, Reporter},
 };
+use redoubt_api::ResourceKind;
 use redoubt_engine::{Change, Engine};
 use tokio::sync::{mpsc, watch};
 use tracing::info;
@@ -95,10 +96,12 @@ async fn work(cluster: &Cluster, engine: &Engine, options: &OperatorOptions, see
 /// News of members is dropped until everything is known: nobody listens yet, and a full queue would stop the very watches
 /// that are waited for.
 async fn forward(mut news: mpsc::Receiver<News>, changes: mpsc::Sender<Change>, sees: watch::Receiver<bool>) {
-    let mut feed = Feed::default();
+    let mut feeds = BTreeMap::from(ResourceKind::ALL.map(|kind| (kind, Feed::new(kind))));
     while let Some(news) = news.recv().await {
         let told = match news {
-            News::Redis(event) => feed.changes(&event),
+            News::Resource(kind, event) => {
+                feeds.get_mut(&kind).map(|feed| feed.changes(&event)).unwrap_or_default()
+            }
             News::Members(_) if !*sees.borrow() => Vec::new(),
             News::Members(key) => vec![Change::Nudge(key)],
         };

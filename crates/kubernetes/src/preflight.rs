@@ -10,6 +10,7 @@ use k8s_openapi::{
     },
 };
 use kube::{Api, ResourceExt, api::ListParams};
+use redoubt_api::ResourceKind;
 use redoubt_engine::platform::{MemberKind, PlatformError};
 use redoubt_wire::secrets::ALL;
 
@@ -27,9 +28,11 @@ const DEFAULT_CLASS: &str = "storageclass.kubernetes.io/is-default-class";
 /// Would all of it be accepted? The first refusal is the answer.
 pub(crate) async fn preflight(cluster: &Cluster, wanted: Wanted<'_>) -> Result<(), PlatformError> {
     secrets::given(cluster, wanted.redis()).await?;
-    storage_class(cluster, wanted).await?;
-    quotas(cluster, wanted).await?;
     let (pods, claims) = objects::probes(wanted);
+    if !claims.is_empty() {
+        storage_class(cluster, wanted).await?;
+    }
+    quotas(cluster, wanted).await?;
     for claim in &claims {
         cluster.could_create(claim).await?;
     }
@@ -82,8 +85,12 @@ async fn storage_class(cluster: &Cluster, wanted: Wanted<'_>) -> Result<(), Plat
         Err(error) => return Err(refused("cannot look for storage classes".to_owned(), &error)),
     };
     let names = || listed.iter().map(ResourceExt::name_any).collect::<Vec<_>>().join(", ");
+    let field = match wanted.redis().key.kind {
+        ResourceKind::Redis => "spec.persistence.volume.storageClass",
+        ResourceKind::RedisFailover => "spec.redis.storage.persistentVolumeClaim.spec.storageClassName",
+    };
     let refuse = |why: String| PlatformError {
-        what: "spec.persistence.volume.storageClass: nothing of it was made".to_owned(),
+        what: format!("{field}: nothing of it was made"),
         why,
         next: format!("name one that is there ({})", names()),
     };
@@ -113,12 +120,14 @@ async fn quotas(cluster: &Cluster, wanted: Wanted<'_>) -> Result<(), PlatformErr
 /// Taken apart without `..`: a new kind of object is counted or does not compile.
 fn need(wanted: Wanted<'_>) -> Need {
     let mut need = Need::new();
-    let (pods, _) = objects::probes(wanted);
+    let (pods, claims) = objects::probes(wanted);
     for (pod, count) in pods.iter().zip([wanted.workload.nodes, wanted.workload.sentinels]) {
         quota::add_pods(&mut need, pod, count);
     }
     let volume = &wanted.redis().spec.persistence.volume;
-    quota::add_claims(&mut need, volume.size, volume.storage_class.as_deref(), wanted.workload.nodes);
+    if !claims.is_empty() {
+        quota::add_claims(&mut need, volume.size, volume.storage_class.as_deref(), wanted.workload.nodes);
+    }
     let Objects { config: _, services, network_policies, budgets, stateful_sets } = Objects::new(wanted);
     quota::add_objects(&mut need, "configmaps", "", 1);
     quota::add_objects(&mut need, "secrets", "", 1);

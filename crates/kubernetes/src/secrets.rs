@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::{ByteString, api::core::v1::Secret};
-use redoubt_api::{CheckedRedis, PASSWORD_KEY};
+use redoubt_api::{CheckedRedis, PASSWORD_KEY, ResourceKind};
 use redoubt_engine::platform::PlatformError;
 use redoubt_wire::secrets::{ALL, APPLICATION, Password, random};
 use secrecy::ExposeSecret;
@@ -19,7 +19,7 @@ type Data = BTreeMap<String, ByteString>;
 /// Makes the Secret be there, with everything in it.
 pub(crate) async fn settle(cluster: &Cluster, redis: &CheckedRedis, uid: &str) -> Result<(), PlatformError> {
     let given = given(cluster, redis).await?;
-    let (namespace, name) = (&redis.key.namespace, Names(&redis.key.name).auth());
+    let (namespace, name) = (&redis.key.namespace, Names::of(&redis.key).auth());
     let there =
         cluster.get::<Secret>(namespace, &name).await?.and_then(|secret| secret.data).unwrap_or_default();
     let data = completed(there.clone(), given.as_ref()).map_err(|why| fault(&name, why))?;
@@ -39,7 +39,7 @@ pub(crate) async fn given(
     };
     let secret = cluster.get::<Secret>(&redis.key.namespace, name).await?;
     let secret = secret.ok_or_else(|| PlatformError {
-        what: format!("spec.auth.secretName: the Secret {name} is refused"),
+        what: format!("{}: the Secret {name} is refused", field(redis.key.kind)),
         why: format!("there is none in namespace {}", redis.key.namespace),
         next: format!("create it with the key {PASSWORD_KEY}"),
     })?;
@@ -50,6 +50,14 @@ pub(crate) async fn given(
         return Err(fault(name, why));
     };
     Password::parse(&text.0).map(Some).map_err(|why| fault(name, format!("its key {PASSWORD_KEY} {why}")))
+}
+
+/// The field that names it.
+fn field(kind: ResourceKind) -> &'static str {
+    match kind {
+        ResourceKind::Redis => "spec.auth.secretName",
+        ResourceKind::RedisFailover => "spec.auth.secretPath",
+    }
 }
 
 fn fault(secret: &str, why: String) -> PlatformError {

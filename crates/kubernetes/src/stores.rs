@@ -17,7 +17,7 @@ use kube::{
         watcher::{self, Event, watcher},
     },
 };
-use redoubt_api::Key;
+use redoubt_api::{Key, ResourceKind};
 use redoubt_engine::platform::MemberKind;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
@@ -25,8 +25,9 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::warn;
 
 use crate::{
-    access::{Cluster, redis_resource},
-    names::{Names, labels},
+    access::{Cluster, resource_of},
+    definition::{self, Definition},
+    names::{Names, labels, owner_of},
 };
 
 /// Where to look.
@@ -41,7 +42,10 @@ pub(crate) enum Scope {
 /// What is in the cluster.
 #[derive(Clone)]
 pub(crate) struct Stores {
-    pub(crate) redises: Store<DynamicObject>,
+    redises: Store<DynamicObject>,
+    failovers: Store<DynamicObject>,
+    /// What the cluster knows of a `RedisFailover`.
+    pub(crate) definition: watch::Receiver<Definition>,
     pub(crate) pods: Store<Pod>,
     pub(crate) sets: Store<StatefulSet>,
     pub(crate) services: Store<Service>,
@@ -50,11 +54,11 @@ pub(crate) struct Stores {
     pods_changed: watch::Sender<u64>,
 }
 
-/// Told of each event of a Redis, and of each Redis whose members changed.
+/// Told of each event of a resource, and of each resource whose members changed.
 #[derive(Debug)]
 pub(crate) enum News {
-    /// Something about a Redis itself.
-    Redis(Box<Event<DynamicObject>>),
+    /// Something about a resource itself.
+    Resource(ResourceKind, Box<Event<DynamicObject>>),
     /// Something about its members.
     Members(Key),
 }
@@ -76,9 +80,13 @@ impl Stores {
         let (sets, set_writer) = store::<StatefulSet>();
         let (services, service_writer) = store::<Service>();
         let (slices, slice_writer) = store::<EndpointSlice>();
-        let redis_writer = Writer::new(redis_resource());
+        let redis_writer = Writer::new(resource_of(ResourceKind::Redis));
+        let failover_writer = Writer::new(resource_of(ResourceKind::RedisFailover));
+        let (definition, defined) = watch::channel(Definition::Absent);
         let stores = Self {
             redises: redis_writer.as_reader(),
+            failovers: failover_writer.as_reader(),
+            definition: defined.clone(),
             pods,
             sets,
             services,
@@ -99,24 +107,28 @@ impl Stores {
         let _ = stores.sets.wait_until_ready().await;
         let _ = stores.services.wait_until_ready().await;
         let _ = stores.slices.wait_until_ready().await;
-        tasks.push(AbortOnDropHandle::new(tokio::spawn(redises(
-            cluster.clone(),
-            scope.clone(),
-            redis_writer,
-            news,
-        ))));
+        let redises = resources(ResourceKind::Redis, cluster, scope, redis_writer, news.clone());
+        let failovers = resources(ResourceKind::RedisFailover, cluster, scope, failover_writer, news);
+        tasks.extend([
+            AbortOnDropHandle::new(tokio::spawn(redises)),
+            AbortOnDropHandle::new(tokio::spawn(definition::follow(cluster.clone(), definition))),
+            AbortOnDropHandle::new(tokio::spawn(once_defined(defined, failovers))),
+        ]);
         (stores, Watches { _tasks: tasks })
     }
 
     /// The resource of this name.
-    pub(crate) fn redis(&self, key: &Key) -> Option<Arc<DynamicObject>> {
-        let reference = ObjectRef::new_with(&key.name, redis_resource()).within(&key.namespace);
-        self.redises.get(&reference)
+    pub(crate) fn resource(&self, key: &Key) -> Option<Arc<DynamicObject>> {
+        let reference = ObjectRef::new_with(&key.name, resource_of(key.kind)).within(&key.namespace);
+        match key.kind {
+            ResourceKind::Redis => self.redises.get(&reference),
+            ResourceKind::RedisFailover => self.failovers.get(&reference),
+        }
     }
 
     /// The StatefulSet of one kind of member.
     pub(crate) fn set(&self, key: &Key, kind: MemberKind) -> Option<Arc<StatefulSet>> {
-        let reference = ObjectRef::new(&Names(&key.name).set(kind)).within(&key.namespace);
+        let reference = ObjectRef::new(&Names::of(key).set(kind)).within(&key.namespace);
         self.sets.get(&reference).filter(|set| belongs(set.as_ref(), key))
     }
 
@@ -148,10 +160,9 @@ impl Stores {
     }
 }
 
-/// It is a part of this Redis.
+/// It is a part of this resource.
 pub(crate) fn belongs<K: Resource>(object: &K, key: &Key) -> bool {
-    object.meta().namespace.as_deref() == Some(&key.namespace)
-        && object.labels().get(labels::INSTANCE) == Some(&key.name)
+    key_of(object).as_ref() == Some(key)
 }
 
 fn store<K>() -> (Store<K>, Writer<K>)
@@ -217,32 +228,44 @@ fn spawn<K: Resource + Send + 'static>(
 
 /// Whose member it is.
 fn key_of<K: Resource>(object: &K) -> Option<Key> {
-    let name = object.labels().get(labels::INSTANCE)?.clone();
-    Some(Key { namespace: object.namespace()?, name })
+    owner_of(object.labels(), object.namespace()?)
 }
 
-async fn redises(
-    cluster: Cluster,
-    scope: Scope,
+/// The watch of all resources of one kind.
+fn resources(
+    kind: ResourceKind,
+    cluster: &Cluster,
+    scope: &Scope,
     writer: Writer<DynamicObject>,
     news: tokio::sync::mpsc::Sender<News>,
-) {
-    let resource = redis_resource();
-    let api: Api<DynamicObject> = match &scope {
+) -> impl Future<Output = ()> + Send + 'static {
+    let resource = resource_of(kind);
+    let api: Api<DynamicObject> = match scope {
         Scope::Cluster => Api::all_with(cluster.client(), &resource),
         Scope::Namespace(namespace) => Api::namespaced_with(cluster.client(), namespace, &resource),
     };
-    let mut events = std::pin::pin!(slim(watcher(api, watcher::Config::default()), writer));
-    while let Some(event) = events.next().await {
-        match event {
-            Ok(event) => {
-                if news.send(News::Redis(Box::new(event))).await.is_err() {
-                    return;
+    let events = slim(watcher(api, watcher::Config::default()), writer);
+    async move {
+        let mut events = std::pin::pin!(events);
+        while let Some(event) = events.next().await {
+            match event {
+                Ok(event) => {
+                    if news.send(News::Resource(kind, Box::new(event))).await.is_err() {
+                        return;
+                    }
+                }
+                Err(error) => {
+                    let kind = kind.name();
+                    warn!(%error, kind, "a watch broke off and is begun anew; is the CRD installed?");
                 }
             }
-            Err(error) => {
-                warn!(%error, "the watch of Redis broke off and is begun anew; is the CRD installed?");
-            }
         }
+    }
+}
+
+/// A cluster that knows no such resource is asked for none.
+async fn once_defined(mut defined: watch::Receiver<Definition>, watched: impl Future<Output = ()>) {
+    if defined.wait_for(|definition| *definition != Definition::Absent).await.is_ok() {
+        watched.await;
     }
 }

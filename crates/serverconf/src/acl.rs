@@ -125,11 +125,12 @@ enum Key<'a> {
 pub fn node_users(access: &Access, secrets: &Secrets) -> Vec<User> {
     let channels = if access.protect_sentinel_channel { ALL_BUT_HELLO } else { ALL_CHANNELS };
     let commands = if access.admin_commands { "+@all" } else { APPLICATION };
+    let denied = access.denied_commands.iter().fold(String::new(), |rules, name| rules + " -" + name);
     vec![
         User::new(
             "default",
-            &application(access, &secrets.application),
-            &["~* resetchannels", channels, commands],
+            &application(access.auth, &secrets.application),
+            &["~* resetchannels", channels, commands, &denied],
         ),
         User::new(AGENT_USER, &Key::Password(&secrets.agent), &[AGENT_AT_NODES]),
         User::new(REPLICATION_USER, &Key::Password(&secrets.replication), &[REPLICATION_AT_NODES]),
@@ -143,7 +144,11 @@ pub fn node_users(access: &Access, secrets: &Secrets) -> Vec<User> {
 pub fn sentinel_users(access: &Access, secrets: &Secrets) -> Vec<User> {
     let commands = if access.admin_commands { "+@all" } else { APPLICATION_AT_SENTINELS };
     vec![
-        User::new("default", &application(access, &secrets.sentinel), &["~* resetchannels &*", commands]),
+        User::new(
+            "default",
+            &application(access.asks_at_sentinels(), &secrets.sentinel),
+            &["~* resetchannels &*", commands],
+        ),
         User::new(AGENT_USER, &Key::Password(&secrets.agent), &[AGENT_AT_SENTINELS]),
         User::new(SENTINEL_USER, &Key::Password(&secrets.sentinel_at_nodes), &[SENTINEL_AT_SENTINELS]),
     ]
@@ -155,8 +160,8 @@ pub fn changed(old: &[User], new: &[User]) -> Vec<User> {
     new.iter().filter(|user| !old.contains(user)).cloned().collect()
 }
 
-fn application<'a>(access: &Access, password: &'a Password) -> Key<'a> {
-    if access.auth { Key::Password(password) } else { Key::NoPassword }
+fn application(asked: bool, password: &Password) -> Key<'_> {
+    if asked { Key::Password(password) } else { Key::NoPassword }
 }
 
 fn hash(password: &str) -> String {
@@ -169,6 +174,8 @@ fn hash(password: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use redoubt_wire::config::SentinelDoor;
+
     use super::*;
     use crate::fixture::{secrets, set};
 
@@ -199,6 +206,25 @@ mod tests {
                     "{user:?}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn sentinels_that_are_open_ask_nobody_but_their_own() {
+        let mut access = set(1, 0).access;
+        access.sentinel_door = SentinelDoor::Open;
+        for user in sentinel_users(&access, &secrets()) {
+            assert_eq!(user.directive().contains(&"nopass"), user.name() == "default", "{user:?}");
+        }
+        assert!(node_users(&access, &secrets()).iter().all(|user| !user.directive().contains(&"nopass")));
+    }
+
+    #[test]
+    fn a_command_that_is_denied_is_taken_from_the_application_alone() {
+        let mut access = set(1, 0).access;
+        (access.admin_commands, access.denied_commands) = (true, vec!["config".to_owned()]);
+        for user in node_users(&access, &secrets()) {
+            assert_eq!(user.directive().contains(&"-config"), user.name() == "default", "{user:?}");
         }
     }
 

@@ -143,6 +143,38 @@ pub struct Access {
     pub admin_commands: bool,
     /// The application is kept out of `__sentinel__:hello`.
     pub protect_sentinel_channel: bool,
+    /// Whom the Sentinels let in.
+    #[serde(default, skip_serializing_if = "SentinelDoor::is_as_nodes")]
+    pub sentinel_door: SentinelDoor,
+    /// Commands that the application may not use at a node, in small letters.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub denied_commands: Vec<String>,
+}
+
+/// Whom the Sentinels let in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum SentinelDoor {
+    /// They ask the application for a password where the nodes do.
+    #[default]
+    AsNodes,
+    /// Everybody.
+    Open,
+}
+
+impl SentinelDoor {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+    fn is_as_nodes(&self) -> bool {
+        *self == Self::AsNodes
+    }
+}
+
+impl Access {
+    /// The application logs in at the Sentinels too.
+    #[must_use]
+    pub fn asks_at_sentinels(&self) -> bool {
+        self.auth && self.sentinel_door == SentinelDoor::AsNodes
+    }
 }
 
 impl SetConfig {

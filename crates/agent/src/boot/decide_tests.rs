@@ -45,7 +45,13 @@ fn set(nodes: usize) -> SetConfig {
             hang_limit_ms: 3000,
         },
         grace_period_ms: 30_000,
-        access: Access { auth: true, admin_commands: false, protect_sentinel_channel: false },
+        access: Access {
+            auth: true,
+            admin_commands: false,
+            protect_sentinel_channel: false,
+            sentinel_door: SentinelDoor::AsNodes,
+            denied_commands: Vec::new(),
+        },
     }
 }
 

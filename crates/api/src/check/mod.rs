@@ -15,13 +15,14 @@ mod tests;
 
 use crate::{
     Auth, CheckedRedis, CheckedSpec, CheckedTopology, Fault, Finding, ImagePullPolicy, Metrics, PAUSED,
-    RESTARTED_AT, Redis, Warning, defaults,
+    RESTARTED_AT, Redis, SentinelDoor, Warning, defaults,
     raw::{self, AuthSpec, Mode, RedisSpec},
     text::nearest,
 };
 
 pub use change::check_change;
 pub(crate) use directives::{sentinel_refusal, server_refusal};
+pub(crate) use names::not_a_label;
 pub use secret::check_secret;
 
 /// Most data nodes of one Redis. The master keeps an output buffer of up to 256 MB for each of its replicas.
@@ -51,14 +52,20 @@ impl Findings {
 pub fn check(redis: &Redis) -> Result<(CheckedRedis, Vec<Warning>), Vec<Fault>> {
     let mut findings = Findings::default();
     names::check(&redis.metadata, &mut findings);
+    let (spec, warnings) = checked(redis, findings)?;
+    let generation = redis.metadata.generation.unwrap_or(1);
+    Ok((CheckedRedis { key: redis.metadata.key(), generation, spec, failover: None }, warnings))
+}
+
+/// The same for what runs under another name: that of a `RedisFailover` has rules of its own.
+pub(crate) fn check_unnamed(redis: &Redis) -> Result<(CheckedSpec, Vec<Warning>), Vec<Fault>> {
+    checked(redis, Findings::default())
+}
+
+fn checked(redis: &Redis, mut findings: Findings) -> Result<(CheckedSpec, Vec<Warning>), Vec<Fault>> {
     annotations(redis, &mut findings);
     let spec = spec(redis, &mut findings);
-    if findings.faults.is_empty() {
-        let generation = redis.metadata.generation.unwrap_or(1);
-        Ok((CheckedRedis { key: redis.metadata.key(), generation, spec }, findings.warnings))
-    } else {
-        Err(findings.faults)
-    }
+    if findings.faults.is_empty() { Ok((spec, findings.warnings)) } else { Err(findings.faults) }
 }
 
 fn spec(redis: &Redis, findings: &mut Findings) -> CheckedSpec {
@@ -198,6 +205,8 @@ fn auth(spec: Option<&AuthSpec>, findings: &mut Findings) -> Auth {
         secret_name: spec.secret_name,
         admin_commands: spec.admin_commands.unwrap_or_default(),
         protect_sentinel_channel: spec.protect_sentinel_channel.unwrap_or_default(),
+        sentinel_door: SentinelDoor::AsNodes,
+        denied_commands: Vec::new(),
     }
 }
 

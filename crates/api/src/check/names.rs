@@ -42,7 +42,7 @@ pub(super) fn check(metadata: &Metadata, findings: &mut Findings) {
 const LABEL_HINT: &str = "use small letters, digits and '-', as cart or cart-2";
 
 /// Why this is no DNS label (RFC 1123).
-fn not_a_label(name: &str) -> Option<String> {
+pub(crate) fn not_a_label(name: &str) -> Option<String> {
     let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     match name {
         "" => Some("it is empty".to_owned()),

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::translate::Translator;
-use crate::{Key, Metadata, PAUSED, defaults, failover::FailoverMetadata};
+use super::translate::{Purpose, Translator};
+use crate::{Key, Metadata, PAUSED, check, defaults, failover::FailoverMetadata};
 
 /// Longest name the old operator takes.
 const MAX_NAME: usize = 48;
@@ -28,7 +28,12 @@ impl FailoverMetadata {
     #[must_use]
     pub fn key(&self) -> Key {
         let namespace = self.namespace.as_deref().unwrap_or(defaults::NAMESPACE);
-        Key { namespace: namespace.to_owned(), name: self.name.clone() }
+        Key::failover(namespace, &self.name)
+    }
+
+    /// Counts the changes of the spec.
+    pub(super) fn generation(&self) -> i64 {
+        self.others.get("generation").and_then(|generation| generation.0.as_i64()).unwrap_or(1)
     }
 }
 
@@ -37,6 +42,11 @@ pub(super) fn translate(metadata: &FailoverMetadata, to: &mut Translator) -> Met
         let message =
             format!("{:?} has {} characters; at most {MAX_NAME}", metadata.name, metadata.name.len());
         to.fault("metadata.name", message, "shorten it");
+    } else if to.purpose == Purpose::Run
+        && let Some(why) = check::not_a_label(&metadata.name)
+    {
+        let message = format!("{:?} is not a DNS label: {why}", metadata.name);
+        to.fault("metadata.name", message, "use small letters, digits and '-'");
     }
     let mut annotations = the_users(&metadata.annotations);
     if annotations.remove(SKIP).is_some_and(|value| value == "true") {

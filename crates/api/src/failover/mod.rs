@@ -1,6 +1,7 @@
 //! `RedisFailover` (`databases.spotahome.com/v1`), the resource of the archived spotahome operator and of its forks: as
 //! people wrote it, and as the `Redis` it amounts to.
 
+mod as_it_is;
 mod directives;
 mod metadata;
 mod pods;
@@ -17,9 +18,11 @@ pub use raw::{
     FailoverMetadata, FailoverResources, FailoverStorage, LocalObject, MaxMemory, NamespaceLabel, Open,
     Others, RedisFailover, RedisFailoverSpec, RedisSettings, SentinelSettings,
 };
-pub use translate::{Surroundings, Translation, translate};
+pub use translate::{Surroundings, Translation, run, translate};
 
 /// `apiVersion` of a [`RedisFailover`].
 pub const FAILOVER_API_VERSION: &str = "databases.spotahome.com/v1";
 /// `kind` of a [`RedisFailover`].
 pub const FAILOVER_KIND: &str = "RedisFailover";
+/// Plural of the resource, in lower case.
+pub const FAILOVER_PLURAL: &str = "redisfailovers";

@@ -1,17 +1,19 @@
-//! Where pods run. A `Redis` says it once, for data nodes and Sentinels.
+//! Where pods run. A `Redis` says it once, for data nodes and Sentinels; what runs as it is has both.
 
 use serde_json::Value;
 
 use super::{
     raw::{Annotated, RedisFailoverSpec},
-    translate::Translator,
+    translate::{Purpose, Translator},
 };
 use crate::raw::{PlacementSpec, RawObject, ServicesSpec};
 
 pub(super) fn translate(spec: &RedisFailoverSpec, to: &mut Translator) {
     let (nodes, sentinels) = (&spec.redis.annotated, &spec.sentinel.annotated);
-    differences(nodes, sentinels, to);
-    selectors(nodes, to);
+    if to.purpose == Purpose::Convert {
+        differences(nodes, sentinels, to);
+        selectors(nodes, to);
+    }
     let placement = PlacementSpec {
         node_selector: nodes.node_selector.clone(),
         tolerations: nodes.tolerations.clone(),

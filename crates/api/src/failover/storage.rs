@@ -2,7 +2,7 @@
 
 use super::{
     raw::{Claim, FailoverStorage},
-    translate::Translator,
+    translate::{Purpose, Translator},
     unhonoured,
 };
 use crate::{
@@ -18,7 +18,8 @@ pub(super) fn translate(storage: &FailoverStorage, to: &mut Translator) {
         None => instead_of_nothing(storage, to),
     };
     volume.keep_after_deletion = Some(storage.keep_after_deletion);
-    if !storage.keep_after_deletion {
+    let goes = storage.persistent_volume_claim.is_some() || to.purpose == Purpose::Convert;
+    if !storage.keep_after_deletion && goes {
         to.warn(
             &format!("{PATH}.keepAfterDeletion"),
             "is false: who deletes the resource deletes its data",
@@ -32,10 +33,9 @@ pub(super) fn translate(storage: &FailoverStorage, to: &mut Translator) {
 fn claimed(claim: &Claim, to: &mut Translator) -> VolumeSpec {
     let path = format!("{PATH}.persistentVolumeClaim");
     let spec = &claim.spec;
-    let metadata = claim.metadata.iter().filter(|(name, _)| *name != "name");
-    let metadata = metadata.map(|(name, value)| (name.clone(), value.clone())).collect();
-    unhonoured::others(&format!("{path}.metadata"), &metadata, &[], to);
-    unhonoured::others(&format!("{path}.spec"), &spec.others, &[], to);
+    if to.purpose == Purpose::Convert {
+        rest(&path, claim, to);
+    }
     let size = spec.resources.requests.get("storage").cloned();
     if size.is_none() {
         to.fault(
@@ -52,6 +52,14 @@ fn claimed(claim: &Claim, to: &mut Translator) -> VolumeSpec {
     }
 }
 
+/// A `Redis` has no field for these.
+fn rest(path: &str, claim: &Claim, to: &mut Translator) {
+    let metadata = claim.metadata.iter().filter(|(name, _)| *name != "name");
+    let metadata = metadata.map(|(name, value)| (name.clone(), value.clone())).collect();
+    unhonoured::others(&format!("{path}.metadata"), &metadata, &[], to);
+    unhonoured::others(&format!("{path}.spec"), &claim.spec.others, &[], to);
+}
+
 fn access_mode(path: &str, mode: &str, to: &mut Translator) -> Option<AccessMode> {
     match mode {
         "ReadWriteOnce" => Some(AccessMode::ReadWriteOnce),
@@ -65,9 +73,17 @@ fn access_mode(path: &str, mode: &str, to: &mut Translator) -> Option<AccessMode
     }
 }
 
-/// A node of ours always has a volume: without one a restart of all pods loses everything.
+/// A node of a `Redis` always has a volume: without one the end of all pods loses everything.
 fn instead_of_nothing(storage: &FailoverStorage, to: &mut Translator) -> VolumeSpec {
     let limit = storage.empty_dir.as_ref().and_then(|dir| dir.size_limit.clone());
+    if to.purpose == Purpose::Run {
+        to.warn(
+            &format!("{PATH}.persistentVolumeClaim"),
+            "there is none: data lives as long as its pod, and is lost when all pods are gone at once",
+            "write a persistentVolumeClaim, unless that is wanted",
+        );
+        return VolumeSpec::default();
+    }
     let size = limit.as_ref().map_or(defaults::VOLUME_SIZE, Quantity::as_str).to_owned();
     to.not_honoured(
         &format!("{PATH}.persistentVolumeClaim"),

@@ -1,8 +1,9 @@
 //! From a `RedisFailover` to the `Redis` it amounts to. Pure.
 
-use super::{directives, metadata, pods, raw::RedisFailover, sentinel, storage, unhonoured};
+use super::{as_it_is, directives, metadata, pods, raw::RedisFailover, sentinel, storage, unhonoured};
 use crate::{
-    CheckedRedis, Fault, Finding, Redis, Warning, check,
+    CheckedFailover, CheckedRedis, Fault, Finding, Redis, SentinelDoor, Warning, check,
+    check::check_unnamed,
     raw::{AuthSpec, Engine, Interval, LONGEST_MS, NetworkPolicySpec, RawObject, ResourcesSpec, SecretName},
 };
 
@@ -39,17 +40,41 @@ pub struct Translation {
 /// Guarantees: pure; all faults at once; each finding has the path of the field of the `RedisFailover`; every field
 /// that is written is honoured, or is in `not_honoured`; what is accepted is a `Redis` that [`check`] accepts.
 pub fn translate(failover: &RedisFailover, around: Surroundings) -> Result<Translation, Vec<Fault>> {
-    let mut to = Translator::new(Redis::new(&failover.metadata.name));
-    to.redis.metadata = metadata::translate(&failover.metadata, &mut to);
-    let nodes = nodes(failover, &mut to);
-    server(failover, &mut to);
-    sentinel::translate(failover, around, nodes, &mut to);
-    directives::translate(&failover.spec.redis, &mut to);
-    storage::translate(&failover.spec.redis.storage, &mut to);
-    pods::translate(&failover.spec, &mut to);
-    access(failover, &mut to);
-    unhonoured::note(failover, &mut to);
+    let mut to = Translator::new(Purpose::Convert, Redis::new(&failover.metadata.name));
+    common(failover, around, &mut to);
     to.finish()
+}
+
+/// What runs for a `RedisFailover`, under its own names.
+///
+/// Guarantees: as [`translate`]; what is not honoured, and what deserves a second look, is in
+/// [`CheckedFailover::not_honoured`] and [`CheckedFailover::warnings`].
+pub fn run(failover: &RedisFailover, around: Surroundings) -> Result<CheckedRedis, Vec<Fault>> {
+    let mut to = Translator::new(Purpose::Run, Redis::new(&failover.metadata.name));
+    common(failover, around, &mut to);
+    let extra = as_it_is::translate(failover, &mut to);
+    to.finish_run(failover, extra)
+}
+
+fn common(failover: &RedisFailover, around: Surroundings, to: &mut Translator) {
+    to.redis.metadata = metadata::translate(&failover.metadata, to);
+    let nodes = nodes(failover, to);
+    server(failover, to);
+    sentinel::translate(failover, around, nodes, to);
+    directives::translate(&failover.spec.redis, to);
+    storage::translate(&failover.spec.redis.storage, to);
+    pods::translate(&failover.spec, to);
+    access(failover, to);
+    unhonoured::note(failover, to);
+}
+
+/// What a translation is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To be written out as a `Redis`.
+    Convert,
+    /// To run as it is.
+    Run,
 }
 
 fn nodes(failover: &RedisFailover, to: &mut Translator) -> u32 {
@@ -128,12 +153,16 @@ fn grace_period(seconds: Option<i64>, to: &mut Translator) {
 fn access(failover: &RedisFailover, to: &mut Translator) {
     let secret_name = failover.spec.auth.secret_path.clone().filter(|path| !path.is_empty());
     let enabled = if secret_name.is_some() { None } else { Some(false) };
-    let (message, hint) = match &secret_name {
-        Some(_) => (
+    let (message, hint) = match (&secret_name, to.purpose) {
+        (Some(_), Purpose::Convert) => (
             "with a password for the servers, the Sentinels ask for one too",
             format!("give clients the key sentinel-password of the Secret {}-auth", failover.metadata.name),
         ),
-        None => (
+        (Some(_), Purpose::Run) => (
+            "the Sentinels ask for none, as before: whoever reaches one can move the master",
+            "make a Redis of it to have them ask, see redoubt convert".to_owned(),
+        ),
+        (None, _) => (
             "there is none: whoever reaches a node reads and writes everything",
             "name a Secret with the key password".to_owned(),
         ),
@@ -161,6 +190,7 @@ fn namespaces(key: &str, value: &str) -> RawObject {
 
 /// The `Redis` so far, and what was found on the way.
 pub(super) struct Translator {
+    pub(super) purpose: Purpose,
     pub(super) redis: Redis,
     faults: Vec<Fault>,
     not_honoured: Vec<Finding>,
@@ -170,8 +200,9 @@ pub(super) struct Translator {
 }
 
 impl Translator {
-    fn new(redis: Redis) -> Self {
+    fn new(purpose: Purpose, redis: Redis) -> Self {
         Self {
+            purpose,
             redis,
             faults: Vec::new(),
             not_honoured: Vec::new(),
@@ -211,27 +242,48 @@ impl Translator {
     }
 
     fn finish(mut self) -> Result<Translation, Vec<Fault>> {
-        match check(&self.redis) {
+        let checked = self.judged(check(&self.redis))?;
+        let Self { redis, not_honoured, warnings, .. } = self;
+        Ok(Translation { redis, checked, not_honoured, warnings })
+    }
+
+    fn finish_run(
+        mut self,
+        failover: &RedisFailover,
+        extra: as_it_is::Extra,
+    ) -> Result<CheckedRedis, Vec<Fault>> {
+        let mut spec = self.judged(check_unnamed(&self.redis))?;
+        let as_it_is::Extra { labels, data, nodes, sentinels, sentinel_pods, denied_commands } = extra;
+        spec.auth.sentinel_door = SentinelDoor::Open;
+        spec.auth.denied_commands = denied_commands;
+        let Self { not_honoured, warnings, .. } = self;
+        let extra = CheckedFailover { labels, data, nodes, sentinels, sentinel_pods, not_honoured, warnings };
+        Ok(CheckedRedis {
+            key: failover.metadata.key(),
+            generation: failover.metadata.generation(),
+            spec,
+            failover: Some(Box::new(extra)),
+        })
+    }
+
+    /// What was found in the `Redis` joins what was found before, each with the field that was written.
+    fn judged<T>(&mut self, judged: Result<(T, Vec<Warning>), Vec<Fault>>) -> Result<T, Vec<Fault>> {
+        match judged {
             Ok((checked, warnings)) if self.faults.is_empty() => {
                 // Our own words fit the field that was written better.
                 let said = |path: &str| self.warnings.iter().any(|warning| warning.path == path);
                 let more = warnings.into_iter().map(|warning| self.back(warning));
                 let more: Vec<Warning> = more.filter(|warning| !said(&warning.path)).collect();
                 self.warnings.extend(more);
-                Ok(Translation {
-                    redis: self.redis,
-                    checked,
-                    not_honoured: self.not_honoured,
-                    warnings: self.warnings,
-                })
+                Ok(checked)
             }
-            Ok(_) => Err(self.faults),
+            Ok(_) => Err(std::mem::take(&mut self.faults)),
             Err(faults) => {
                 let known = |path: &str| self.faults.iter().any(|fault| fault.path == path);
                 let more = faults.into_iter().map(|fault| self.back(fault));
                 let more: Vec<Fault> = more.filter(|fault| !known(&fault.path)).collect();
                 self.faults.extend(more);
-                Err(self.faults)
+                Err(std::mem::take(&mut self.faults))
             }
         }
     }

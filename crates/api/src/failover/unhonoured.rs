@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{
     raw::{Others, RedisFailover},
-    translate::Translator,
+    translate::{Purpose, Translator},
 };
 use crate::text::nearest;
 
@@ -75,13 +75,33 @@ const SPEC: [Row; 1] = [(
 pub(super) fn note(failover: &RedisFailover, to: &mut Translator) {
     let spec = &failover.spec;
     others("spec", &spec.others, &SPEC, to);
-    others("spec.redis", &spec.redis.others, &MEMBERS, to);
-    others("spec.sentinel", &spec.sentinel.others, &MEMBERS, to);
+    others("spec.redis", &rest(&spec.redis.others, to.purpose), &MEMBERS, to);
+    others("spec.sentinel", &rest(&spec.sentinel.others, to.purpose), &MEMBERS, to);
     others("spec.redis.resources", &spec.redis.resources.others, &[], to);
-    renames(failover, to);
-    exporters(failover, to);
     ports(failover, to);
     bootstrap(failover, to);
+    if to.purpose == Purpose::Convert {
+        without_counterpart(failover, to);
+    }
+}
+
+/// Honoured where the resource runs as it is.
+const HONOURED_AS_IT_IS: [&str; 3] = ["securityContext", "containerSecurityContext", "resources"];
+
+fn rest(fields: &Others, purpose: Purpose) -> Others {
+    let is_left = |name: &str| purpose == Purpose::Convert || !HONOURED_AS_IT_IS.contains(&name);
+    fields
+        .iter()
+        .filter(|(name, _)| is_left(name))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
+}
+
+/// What runs where the resource runs as it is, and has no field in a `Redis`.
+fn without_counterpart(failover: &RedisFailover, to: &mut Translator) {
+    let spec = &failover.spec;
+    renames(failover, to);
+    exporters(failover, to);
     if spec.sentinel.image.as_ref().is_some_and(|image| Some(image) != spec.redis.image.as_ref()) {
         to.not_honoured("spec.sentinel.image", "Sentinels run the image of the data nodes", "remove it");
     }
@@ -190,6 +210,14 @@ fn bootstrap(failover: &RedisFailover, to: &mut Translator) {
             "spec.bootstrapNode.host",
             "is missing: nobody can be followed",
             "name the host, or remove spec.bootstrapNode",
+        );
+        return;
+    }
+    if to.purpose == Purpose::Run {
+        to.fault(
+            "spec.bootstrapNode",
+            "a Redis elsewhere cannot be followed yet, and without its data nothing is started",
+            "remove it to start empty, or keep the old operator until the data is moved",
         );
         return;
     }

@@ -82,7 +82,7 @@ impl Metadata {
     #[must_use]
     pub fn key(&self) -> Key {
         let namespace = self.namespace.as_deref().unwrap_or(defaults::NAMESPACE);
-        Key { namespace: namespace.to_owned(), name: self.name.clone() }
+        Key::redis(namespace, &self.name)
     }
 }
 

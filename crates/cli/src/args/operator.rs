@@ -24,6 +24,13 @@ pub(crate) struct OperatorArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct CrdsArgs {
+    /// That of RedisFailover (spotahome) instead, open to the fields of all forks, and with a status
+    #[arg(long)]
+    pub redisfailover: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct ManifestsArgs {
     /// Image with redoubt and redoubt-agent
     #[arg(long)]

@@ -40,6 +40,7 @@ fn resolved(found: Found, show_password: bool) -> Connection {
     };
     Connection {
         auth: found.password.is_some(),
+        sentinel_auth: found.sentinel_password.is_some(),
         password: shown(&found.password),
         sentinel_password: shown(&found.sentinel_password),
         name: found.name,

@@ -3,7 +3,7 @@
 use redoubt_kubernetes::{ManifestOptions, OperatorError, OperatorOptions, manifests};
 
 use crate::{
-    args::{ManifestsArgs, OperatorArgs},
+    args::{CrdsArgs, ManifestsArgs, OperatorArgs},
     failure::{Code, Failure},
     log, runtime, say,
 };
@@ -17,8 +17,9 @@ pub(crate) fn run(args: OperatorArgs) -> Result<(), Failure> {
 }
 
 /// Prints the CRDs.
-pub(crate) fn crds() -> Result<(), Failure> {
-    say::data(&serde_saphyr::to_string(&redoubt_api::crd()).map_err(|error| unwritten(&error))?)
+pub(crate) fn crds(args: &CrdsArgs) -> Result<(), Failure> {
+    let crd = if args.redisfailover { redoubt_api::failover_crd() } else { redoubt_api::crd() };
+    say::data(&serde_saphyr::to_string(&crd).map_err(|error| unwritten(&error))?)
 }
 
 /// Prints what installs the operator.

@@ -91,7 +91,7 @@ impl Place {
         let end = runtime::asked_to_end();
         let result = match self {
             Self::Machine(local) => {
-                let saboteur = LocalSaboteur::new(local, &set.config.name);
+                let saboteur = LocalSaboteur::new(local, &set.name);
                 redoubt_drill::run(target, drill, &saboteur, progress, end).await
             }
             Self::Cluster(remote) => {

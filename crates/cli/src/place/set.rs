@@ -29,6 +29,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// One set.
 pub(crate) struct Set {
+    /// As commands name it.
+    pub name: String,
     /// What its agents share.
     pub config: SetConfig,
     /// Its passwords.

@@ -29,6 +29,9 @@ pub(crate) struct Connection {
     pub username: String,
     /// A password is asked for.
     pub auth: bool,
+    /// The Sentinels ask for one too.
+    #[serde(skip)]
+    pub sentinel_auth: bool,
     /// The application's password at the nodes; left out unless asked for.
     pub password: Option<String>,
     /// The application's password at the Sentinels; left out unless asked for.
@@ -37,9 +40,18 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// The password, or a mask where one is asked for and not shown.
-    fn shown(&self, password: Option<&String>) -> Option<String> {
-        self.auth.then(|| password.cloned().unwrap_or_else(|| MASK.to_owned()))
+    fn shown(&self) -> Option<String> {
+        self.auth.then(|| masked(self.password.as_ref()))
     }
+
+    /// The same of the Sentinels, where there are any.
+    fn shown_sentinel(&self) -> Option<String> {
+        (self.sentinel_auth && self.master_name.is_some()).then(|| masked(self.sentinel_password.as_ref()))
+    }
+}
+
+fn masked(password: Option<&String>) -> String {
+    password.cloned().unwrap_or_else(|| MASK.to_owned())
 }
 
 /// Lines that a shell can read.
@@ -60,12 +72,10 @@ pub(crate) fn env(connection: &Connection) -> String {
         line("REDIS_PORT", &master.port.to_string());
     }
     line("REDIS_USERNAME", &connection.username);
-    if let Some(password) = connection.shown(connection.password.as_ref()) {
+    if let Some(password) = connection.shown() {
         line("REDIS_PASSWORD", &password);
     }
-    if let Some(password) = connection.shown(connection.sentinel_password.as_ref())
-        && connection.master_name.is_some()
-    {
+    if let Some(password) = connection.shown_sentinel() {
         line("REDIS_SENTINEL_PASSWORD", &password);
     }
     text
@@ -74,7 +84,7 @@ pub(crate) fn env(connection: &Connection) -> String {
 /// The master's URL, as most clients read it, in a cluster that of its first node; `None` while nobody leads.
 pub(crate) fn url(connection: &Connection) -> Option<String> {
     let master = connection.master.as_ref().or(connection.cluster.first())?;
-    let password = connection.shown(connection.password.as_ref());
+    let password = connection.shown();
     let access = password.map(|password| format!("{}:{}@", connection.username, percent_encoded(&password)));
     Some(format!("redis://{}{master}/0", access.unwrap_or_default()))
 }
@@ -99,11 +109,9 @@ pub(crate) fn text(connection: &Connection) -> String {
         line("replicas now", &joined(&connection.replicas));
     }
     line("user", &connection.username);
-    let password = connection.shown(connection.password.as_ref());
+    let password = connection.shown();
     line("password", password.as_deref().unwrap_or("none is asked for"));
-    if let (Some(_), Some(password)) =
-        (&connection.master_name, connection.shown(connection.sentinel_password.as_ref()))
-    {
+    if let Some(password) = connection.shown_sentinel() {
         line("Sentinel password", &password);
     }
     text
@@ -148,6 +156,7 @@ mod tests {
             replicas: vec![Endpoint::new("127.7.0.1", 6379)],
             username: "default".to_owned(),
             auth: true,
+            sentinel_auth: true,
             password: password.map(str::to_owned),
             sentinel_password: password.map(str::to_owned),
         }
@@ -206,7 +215,7 @@ mod tests {
 
     #[test]
     fn without_a_password_none_is_named() {
-        let open = Connection { auth: false, ..connection(None) };
+        let open = Connection { auth: false, sentinel_auth: false, ..connection(None) };
         assert!(!env(&open).contains("PASSWORD"));
         assert_eq!(url(&open).unwrap(), "redis://127.7.0.0:6379/0");
     }

@@ -143,7 +143,9 @@ pub(crate) fn label(condition: &Condition) -> String {
 /// For most conditions `True` is good.
 pub(crate) fn is_good(condition: &Condition) -> bool {
     let good = match condition.kind {
-        ConditionType::Degraded | ConditionType::Progressing => ConditionStatus::False,
+        ConditionType::Degraded | ConditionType::Progressing | ConditionType::Questionable => {
+            ConditionStatus::False
+        }
         _ => ConditionStatus::True,
     };
     condition.status == good
@@ -158,6 +160,8 @@ pub(crate) fn worst(conditions: &[Condition]) -> Option<&Condition> {
         ConditionType::Degraded => 3,
         ConditionType::Progressing => 4,
         ConditionType::Ready => 5,
+        ConditionType::Honoured => 6,
+        ConditionType::Questionable => 7,
     };
     conditions.iter().filter(|condition| !is_good(condition)).min_by_key(order)
 }

@@ -92,9 +92,15 @@ impl Namespace {
         None
     }
 
+    /// What is called `cart` or `redisfailover/cart`.
+    pub(crate) fn resource(&self, name: &str) -> Option<Value> {
+        let (kind, name) = name.split_once('/').unwrap_or(("redis", name));
+        self.get(kind, name)
+    }
+
     /// The `status` and the message of a condition.
     pub(crate) fn condition(&self, redis: &str, kind: &str) -> Option<(String, String, String)> {
-        let redis = self.get("redis", redis)?;
+        let redis = self.resource(redis)?;
         let conditions = redis["status"]["conditions"].as_array()?;
         let condition = conditions.iter().find(|condition| condition["type"] == kind)?;
         let field = |name: &str| condition[name].as_str().unwrap_or_default().to_owned();
@@ -158,7 +164,7 @@ impl Namespace {
 
     /// Who leads, as the status has it.
     pub(crate) fn master(&self, redis: &str) -> Option<String> {
-        self.get("redis", redis)?["status"]["master"].as_str().map(str::to_owned)
+        self.resource(redis)?["status"]["master"].as_str().map(str::to_owned)
     }
 
     /// `redis-cli` in this pod, with the password of the Redis.
@@ -169,7 +175,12 @@ impl Namespace {
 
     /// What a shell beside the server says to this; by way of standard input, since arguments can be read by everybody.
     pub(crate) fn shell(&self, pod: &str, script: &str) -> Result<String, String> {
-        let args = ["--namespace", &self.name, "exec", "--stdin", pod, "--container", "redis", "--", "sh"];
+        self.shell_in(pod, "redis", script)
+    }
+
+    /// The same in another container.
+    pub(crate) fn shell_in(&self, pod: &str, container: &str, script: &str) -> Result<String, String> {
+        let args = ["--namespace", &self.name, "exec", "--stdin", pod, "--container", container, "--", "sh"];
         let output = run(&args, script);
         if output.status.success() {
             Ok(text(&output.stdout).trim().to_owned())

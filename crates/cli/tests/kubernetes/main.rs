@@ -7,6 +7,7 @@ mod cluster;
 mod commands;
 mod door;
 mod drills;
+mod failover;
 mod fault;
 mod game;
 mod life;

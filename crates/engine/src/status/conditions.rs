@@ -1,6 +1,6 @@
 //! `Ready`, `Available`, `Progressing`, `Degraded`, `SentinelQuorum`: each with its reason and the next step.
 
-use redoubt_api::{Condition, ConditionStatus, ConditionType};
+use redoubt_api::{Condition, ConditionStatus, ConditionType, Finding as Remark};
 use redoubt_redis::cluster::SLOTS;
 use redoubt_wire::state::{Phase, Replication};
 
@@ -35,6 +35,10 @@ pub(super) fn of(look: &Look<'_>, activity: &Activity, previous: &[Condition]) -
     ];
     if look.redis.sentinel().is_some() {
         aspects.push((ConditionType::SentinelQuorum, sentinel_quorum(look)));
+    }
+    if let Some(failover) = &look.redis.failover {
+        aspects.push((ConditionType::Honoured, honoured(&failover.not_honoured)));
+        aspects.push((ConditionType::Questionable, questionable(&failover.warnings)));
     }
     let condition = |(kind, aspect): (ConditionType, Aspect)| Condition {
         kind,
@@ -259,6 +263,26 @@ fn sentinel_quorum(look: &Look<'_>) -> Aspect {
         );
     }
     Aspect::new(ConditionStatus::False, "TooFew", message)
+}
+
+/// Every field that is not honoured, with what to do.
+fn honoured(missed: &[Remark]) -> Aspect {
+    if missed.is_empty() {
+        return Aspect::new(ConditionStatus::True, "EveryField", "every field that is written is honoured");
+    }
+    Aspect::new(ConditionStatus::False, "NotHonoured", listed(missed))
+}
+
+fn questionable(warnings: &[Remark]) -> Aspect {
+    if warnings.is_empty() {
+        return Aspect::new(ConditionStatus::False, "NothingToSay", "nothing deserves a second look");
+    }
+    Aspect::new(ConditionStatus::True, "SecondLook", listed(warnings))
+}
+
+/// One a line, since each has a `;` of its own.
+fn listed(remarks: &[Remark]) -> String {
+    remarks.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 /// The condition of this kind holds.

@@ -56,7 +56,10 @@ fn names(kind: ConditionType) -> Option<(&'static str, Option<&'static str>)> {
         ConditionType::Ready => Some(("Ready", None)),
         ConditionType::Available => Some(("Available", Some("NotAvailable"))),
         ConditionType::SentinelQuorum => Some(("SentinelQuorum", Some("NoSentinelQuorum"))),
-        ConditionType::Progressing | ConditionType::Degraded => None,
+        ConditionType::Progressing
+        | ConditionType::Degraded
+        | ConditionType::Honoured
+        | ConditionType::Questionable => None,
     }
 }
 

@@ -1,5 +1,5 @@
 use jiff::{SignedDuration, Timestamp};
-use redoubt_api::{MAX_EVENTS, Role};
+use redoubt_api::{Finding, MAX_EVENTS, Role};
 use redoubt_wire::{
     failover::{Cause, Failover, Outcome, StepTime},
     state::{DiskFault, Notice, Phase, Replication},
@@ -12,7 +12,7 @@ use crate::{
 };
 
 use ConditionStatus::{False, True, Unknown};
-use ConditionType::{Available, Degraded, Progressing, Ready, SentinelQuorum};
+use ConditionType::{Available, Degraded, Honoured, Progressing, Questionable, Ready, SentinelQuorum};
 
 impl Scene {
     fn status_after(&self, previous: &RedisStatus) -> RedisStatus {
@@ -49,6 +49,23 @@ fn a_master_that_cannot_write_its_files_is_degraded_and_available_as_long_as_it_
         assert_is(&with(refuses_writes), Degraded, True, "CannotWrite");
         assert_is(&with(refuses_writes), Available, available, reason);
     }
+}
+
+#[test]
+fn a_failover_names_every_field_that_is_not_honoured_and_what_deserves_a_second_look() {
+    let of = |path: &str| vec![Finding::at(path, "is so").hint("do that")];
+    let said = Scene::sentinel().failover(of("spec.redis.command"), of("spec.auth.secretPath")).status();
+    let (honoured, questionable) = (condition(&said, Honoured), condition(&said, Questionable));
+    assert_eq!((honoured.status, honoured.reason.as_str()), (False, "NotHonoured"));
+    assert_eq!(honoured.message, "spec.redis.command: is so; do that");
+    assert_eq!((questionable.status, questionable.reason.as_str()), (True, "SecondLook"));
+    assert_eq!(condition(&said, Ready).status, True, "what is said keeps nobody from being ready");
+
+    let quiet = Scene::sentinel().failover(Vec::new(), Vec::new());
+    assert_is(&quiet, Honoured, True, "EveryField");
+    assert_is(&quiet, Questionable, False, "NothingToSay");
+    let redis = Scene::sentinel().status();
+    assert!(!redis.conditions.iter().any(|condition| [Honoured, Questionable].contains(&condition.kind)));
 }
 
 #[test]

@@ -12,7 +12,7 @@ use super::Wanted;
 /// copy in sync stays. A single node may go, or its machine could never be drained.
 pub(super) fn budget(wanted: Wanted<'_>, kind: MemberKind) -> PodDisruptionBudget {
     let mut metadata = wanted.meta(wanted.names().set(kind));
-    metadata.labels = Some(wanted.names().labels_of(kind));
+    metadata.labels = Some(wanted.labels_of(kind));
     PodDisruptionBudget {
         metadata,
         spec: Some(PodDisruptionBudgetSpec {

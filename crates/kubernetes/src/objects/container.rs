@@ -9,18 +9,18 @@ use k8s_openapi::{
     },
     apimachinery::pkg::api::resource::Quantity,
 };
-use redoubt_api::{CheckedSpec, Engine, ImagePullPolicy};
+use redoubt_api::{Engine, ImagePullPolicy, Resources};
 use redoubt_engine::platform::MemberKind;
 
 use super::{
-    Wanted, probe,
+    Wanted,
+    pod::read,
+    probe,
     settings::CONFIG_FILE,
     volume::{self, CONFIG, DATA, PROGRAM, SECRETS},
 };
 use crate::names::ports;
 
-/// Name of the server's container.
-pub(crate) const SERVER: &str = "redis";
 /// The agent's program.
 const AGENT: &str = "redoubt-agent";
 /// The versions that were tested last.
@@ -41,8 +41,8 @@ pub(super) fn program(wanted: Wanted<'_>, kind: MemberKind) -> Container {
         image_pull_policy: Some(pull_policy(wanted.redis().spec.image_pull_policy).to_owned()),
         command: Some(vec![AGENT.to_owned(), "install".to_owned(), format!("{PROGRAM}/{AGENT}")]),
         volume_mounts: Some(vec![volume::program_mount()]),
-        resources: Some(resources(&wanted.redis().spec, kind)),
-        security_context: Some(security()),
+        resources: Some(resources(wanted, kind)),
+        security_context: Some(security(wanted, kind)),
         ..Container::default()
     }
 }
@@ -55,22 +55,26 @@ pub(super) fn server(wanted: Wanted<'_>, kind: MemberKind) -> Container {
         MemberKind::Sentinel => ("sentinel", ports::SENTINEL),
     };
     Container {
-        name: SERVER.to_owned(),
-        image: Some(image(spec)),
+        name: wanted.names().container(kind).to_owned(),
+        image: Some(image(wanted, kind)),
         image_pull_policy: Some(pull_policy(spec.image_pull_policy).to_owned()),
         command: Some(command(spec.engine, kind)),
-        env: Some(vec![pod_name()]),
-        ports: Some(vec![container_port(name, number), container_port("agent", ports::AGENT)]),
-        volume_mounts: Some(volume::mounts()),
+        env: Some(vec![pod_name("POD_NAME")]),
+        ports: Some(vec![container_port(name, number), container_port("agent", wanted.names().agent_port())]),
+        volume_mounts: Some(volume::mounts(wanted, kind)),
         liveness_probe: Some(probe::liveness()),
         readiness_probe: Some(probe::readiness()),
-        resources: Some(resources(spec, kind)),
-        security_context: Some(security()),
+        resources: Some(resources(wanted, kind)),
+        security_context: Some(security(wanted, kind)),
         ..Container::default()
     }
 }
 
-fn image(spec: &CheckedSpec) -> String {
+fn image(wanted: Wanted<'_>, kind: MemberKind) -> String {
+    let spec = &wanted.redis().spec;
+    if let Some(image) = wanted.sentinel_pods(kind).and_then(|pods| pods.image.clone()) {
+        return image;
+    }
     let (name, tested) = match spec.engine {
         Engine::Redis => REDIS_IMAGE,
         Engine::Valkey => VALKEY_IMAGE,
@@ -111,9 +115,10 @@ fn command(engine: Engine, kind: MemberKind) -> Vec<String> {
     .into()
 }
 
-fn pod_name() -> EnvVar {
+/// The name of the pod, in this variable.
+pub(super) fn pod_name(name: &str) -> EnvVar {
     EnvVar {
-        name: "POD_NAME".to_owned(),
+        name: name.to_owned(),
         value_from: Some(EnvVarSource {
             field_ref: Some(ObjectFieldSelector {
                 field_path: "metadata.name".to_owned(),
@@ -125,7 +130,7 @@ fn pod_name() -> EnvVar {
     }
 }
 
-fn container_port(name: &str, number: i32) -> ContainerPort {
+pub(super) fn container_port(name: &str, number: i32) -> ContainerPort {
     ContainerPort {
         name: Some(name.to_owned()),
         container_port: number,
@@ -134,10 +139,15 @@ fn container_port(name: &str, number: i32) -> ContainerPort {
     }
 }
 
-fn resources(spec: &CheckedSpec, kind: MemberKind) -> ResourceRequirements {
-    let (requests, limits) = match kind {
-        MemberKind::Node => (quantities(&spec.resources.requests), quantities(&spec.resources.limits)),
-        MemberKind::Sentinel => {
+fn resources(wanted: Wanted<'_>, kind: MemberKind) -> ResourceRequirements {
+    let spec = &wanted.redis().spec;
+    let given = wanted.sentinel_pods(kind).map(|pods| &pods.resources);
+    let (requests, limits) = match (kind, given.filter(|given| **given != Resources::default())) {
+        (_, Some(given)) => (quantities(&given.requests), quantities(&given.limits)),
+        (MemberKind::Node, None) => {
+            (quantities(&spec.resources.requests), quantities(&spec.resources.limits))
+        }
+        (MemberKind::Sentinel, None) => {
             let mut limits = fixed(&SENTINEL_LIMITS);
             if spec.resources.limits.contains_key("cpu") {
                 limits.insert("cpu".to_owned(), Quantity(SENTINEL_CPU_LIMIT.to_owned()));
@@ -153,7 +163,7 @@ fn quantities(given: &BTreeMap<String, String>) -> BTreeMap<String, Quantity> {
     given.iter().map(|(name, value)| (name.clone(), Quantity(value.clone()))).collect()
 }
 
-fn fixed(given: &[(&str, &str)]) -> BTreeMap<String, Quantity> {
+pub(super) fn fixed(given: &[(&str, &str)]) -> BTreeMap<String, Quantity> {
     given.iter().map(|(name, value)| ((*name).to_owned(), Quantity((*value).to_owned()))).collect()
 }
 
@@ -165,8 +175,14 @@ fn pull_policy(policy: ImagePullPolicy) -> &'static str {
     }
 }
 
+/// What a `RedisFailover` says counts as it is written.
+fn security(wanted: Wanted<'_>, kind: MemberKind) -> SecurityContext {
+    let given = wanted.failover_pods(kind).and_then(|pods| pods.container_security.as_ref());
+    given.and_then(read).unwrap_or_else(restricted)
+}
+
 /// The restricted pod security standard, and a root file system that nobody writes.
-fn security() -> SecurityContext {
+pub(super) fn restricted() -> SecurityContext {
     SecurityContext {
         allow_privilege_escalation: Some(false),
         read_only_root_filesystem: Some(true),

@@ -3,6 +3,7 @@
 
 mod budget;
 mod container;
+mod exporter;
 mod network;
 mod pod;
 mod probe;
@@ -14,6 +15,8 @@ mod statefulset;
 mod tests;
 mod volume;
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::{
     api::{
         apps::v1::StatefulSet,
@@ -23,13 +26,12 @@ use k8s_openapi::{
     },
     apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference},
 };
-use redoubt_api::{API_VERSION, CheckedRedis, KIND, Key};
+use redoubt_api::{CheckedFailover, CheckedRedis, FailoverPods, Key, SentinelPods};
 use redoubt_engine::platform::{MemberKind, Workload};
 
-use crate::names::Names;
+use crate::names::{Names, labels};
 
 pub(crate) use self::{
-    container::SERVER,
     pod::{faults, probe_pod},
     service::member_services,
     settings::{CONFIG_FILE, secret},
@@ -52,7 +54,7 @@ impl<'a> Wanted<'a> {
     }
 
     pub(crate) fn names(self) -> Names<'a> {
-        Names(&self.workload.redis.key.name)
+        Names::of(&self.workload.redis.key)
     }
 
     fn count(self, kind: MemberKind) -> u32 {
@@ -66,18 +68,55 @@ impl<'a> Wanted<'a> {
         self.redis().sentinel().is_some()
     }
 
-    /// Metadata of an object for the whole Redis.
+    /// What only a `RedisFailover` asks for.
+    fn failover(self) -> Option<&'a CheckedFailover> {
+        self.redis().failover.as_deref()
+    }
+
+    /// The same of the pods of one kind.
+    fn failover_pods(self, kind: MemberKind) -> Option<&'a FailoverPods> {
+        self.failover().map(|failover| match kind {
+            MemberKind::Node => &failover.nodes,
+            MemberKind::Sentinel => &failover.sentinels,
+        })
+    }
+
+    /// What the Sentinels' pods have of their own.
+    fn sentinel_pods(self, kind: MemberKind) -> Option<&'a SentinelPods> {
+        self.failover().filter(|_| kind == MemberKind::Sentinel).map(|failover| &failover.sentinel_pods)
+    }
+
+    /// Metadata of an object for the whole resource.
     fn meta(self, name: String) -> ObjectMeta {
-        meta(&self.redis().key, &self.workload.config.uid, name)
+        let mut metadata = meta(&self.redis().key, &self.workload.config.uid, name);
+        metadata.labels = metadata.labels.map(|labels| with_copied(self.redis(), labels));
+        metadata
+    }
+
+    /// Labels of an object that belongs to one kind of member.
+    fn labels_of(self, kind: MemberKind) -> BTreeMap<String, String> {
+        labels_of(self.redis(), kind)
     }
 }
 
-/// Metadata of an object that dies with its Redis.
+fn labels_of(redis: &CheckedRedis, kind: MemberKind) -> BTreeMap<String, String> {
+    with_copied(redis, Names::of(&redis.key).labels_of(kind))
+}
+
+/// With the labels of the resource that its objects have too, but for those that say whose and what an object is.
+fn with_copied(redis: &CheckedRedis, own: BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let mut all = redis.failover.as_ref().map(|failover| failover.labels.clone()).unwrap_or_default();
+    all.retain(|name, _| !labels::OURS.contains(&name.as_str()));
+    all.extend(own);
+    all
+}
+
+/// Metadata of an object that dies with its resource.
 pub(crate) fn meta(key: &Key, uid: &str, name: String) -> ObjectMeta {
     ObjectMeta {
         name: Some(name),
         namespace: Some(key.namespace.clone()),
-        labels: Some(Names(&key.name).labels()),
+        labels: Some(Names::of(key).labels()),
         owner_references: Some(vec![owner(key, uid)]),
         ..ObjectMeta::default()
     }
@@ -85,8 +124,8 @@ pub(crate) fn meta(key: &Key, uid: &str, name: String) -> ObjectMeta {
 
 fn owner(key: &Key, uid: &str) -> OwnerReference {
     OwnerReference {
-        api_version: API_VERSION.to_owned(),
-        kind: KIND.to_owned(),
+        api_version: key.kind.api_version().to_owned(),
+        kind: key.kind.name().to_owned(),
         name: key.name.clone(),
         uid: uid.to_owned(),
         controller: Some(true),
@@ -120,7 +159,7 @@ impl Objects {
 /// One pod and one volume claim of each template: what a StatefulSet's own dry run does not see.
 pub(crate) fn probes(wanted: Wanted<'_>) -> (Vec<Pod>, Vec<PersistentVolumeClaim>) {
     let pods = kinds(wanted).into_iter().map(|kind| probe_pod(wanted, kind)).collect();
-    (pods, vec![probe_claim(wanted)])
+    (pods, probe_claim(wanted).into_iter().collect())
 }
 
 fn kinds(wanted: Wanted<'_>) -> Vec<MemberKind> {

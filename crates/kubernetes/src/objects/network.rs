@@ -19,7 +19,7 @@ pub(super) fn policy(wanted: Wanted<'_>, kind: MemberKind) -> Option<NetworkPoli
         return None;
     }
     let mut metadata = wanted.meta(wanted.names().set(kind));
-    metadata.labels = Some(wanted.names().labels_of(kind));
+    metadata.labels = Some(wanted.labels_of(kind));
     let server = match kind {
         MemberKind::Node => ports::REDIS,
         MemberKind::Sentinel => ports::SENTINEL,
@@ -42,7 +42,7 @@ pub(super) fn policy(wanted: Wanted<'_>, kind: MemberKind) -> Option<NetworkPoli
             ingress: Some(vec![
                 rule(Some(vec![members]), server),
                 rule(Some(clients(&wanted.redis().spec.network_policy.from)), server),
-                rule(None, ports::AGENT),
+                rule(None, wanted.names().agent_port()),
             ]),
             ..NetworkPolicySpec::default()
         }),

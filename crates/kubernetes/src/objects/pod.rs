@@ -1,25 +1,26 @@
 //! Pods.
 
-use std::collections::BTreeMap;
-
 use k8s_openapi::api::networking::v1::NetworkPolicyPeer;
 use k8s_openapi::{
     api::core::v1::{
-        Affinity, LocalObjectReference, PersistentVolumeClaimVolumeSource, Pod, PodSecurityContext, PodSpec,
-        PodTemplateSpec, SeccompProfile, Toleration, TopologySpreadConstraint, Volume,
+        Affinity, EmptyDirVolumeSource, EnvVar, LocalObjectReference, PersistentVolumeClaim, Pod,
+        PodSecurityContext, PodSpec, PodTemplateSpec, ResourceRequirements, SeccompProfile, SecurityContext,
+        Toleration, TopologySpreadConstraint,
     },
     apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta},
 };
-use redoubt_api::{CheckedRedis, CheckedSpec, RawObject};
+use redoubt_api::{CheckedRedis, CheckedSpec, FailoverData, FailoverPods, Placement, RawObject};
 use redoubt_engine::platform::MemberKind;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Wanted, container, volume};
+use super::{Wanted, container, exporter::exporter, volume};
 use crate::names::labels;
 
 /// The user `redis` of the official images.
 const USER: i64 = 999;
+/// Whose files the old operator's volumes have.
+const FAILOVER_USER: i64 = 1000;
 /// As well as possible, zones before machines.
 const SPREAD: [&str; 2] = ["topology.kubernetes.io/zone", "kubernetes.io/hostname"];
 
@@ -31,10 +32,7 @@ pub(super) fn template(wanted: Wanted<'_>, kind: MemberKind) -> PodTemplateSpec 
 pub(crate) fn probe_pod(wanted: Wanted<'_>, kind: MemberKind) -> Pod {
     let mut spec = spec(wanted, kind);
     if kind == MemberKind::Node {
-        let claim = PersistentVolumeClaimVolumeSource { claim_name: "data".to_owned(), read_only: None };
-        let data =
-            Volume { name: "data".to_owned(), persistent_volume_claim: Some(claim), ..Volume::default() };
-        spec.volumes.get_or_insert_default().push(data);
+        spec.volumes.get_or_insert_default().extend(volume::probe_volume(wanted));
     }
     let metadata = ObjectMeta {
         generate_name: Some(format!("{}-", wanted.names().set(kind))),
@@ -45,10 +43,11 @@ pub(crate) fn probe_pod(wanted: Wanted<'_>, kind: MemberKind) -> Pod {
 }
 
 fn metadata(wanted: Wanted<'_>, kind: MemberKind) -> ObjectMeta {
-    let mut annotations: BTreeMap<String, String> = wanted.redis().spec.pod_annotations.clone();
+    let given = wanted.sentinel_pods(kind).map(|pods| &pods.annotations);
+    let mut annotations = given.unwrap_or(&wanted.redis().spec.pod_annotations).clone();
     annotations.insert(labels::TEMPLATE.to_owned(), wanted.workload.template.clone());
     ObjectMeta {
-        labels: Some(wanted.names().labels_of(kind)),
+        labels: Some(wanted.labels_of(kind)),
         annotations: Some(annotations),
         ..ObjectMeta::default()
     }
@@ -56,13 +55,13 @@ fn metadata(wanted: Wanted<'_>, kind: MemberKind) -> ObjectMeta {
 
 fn spec(wanted: Wanted<'_>, kind: MemberKind) -> PodSpec {
     let spec = &wanted.redis().spec;
-    let placement = &spec.placement;
+    let placement = placement(wanted, kind);
     let secrets = spec.image_pull_secrets.iter().map(|name| LocalObjectReference { name: name.clone() });
     PodSpec {
         init_containers: Some(vec![container::program(wanted, kind)]),
-        containers: vec![container::server(wanted, kind)],
+        containers: [container::server(wanted, kind)].into_iter().chain(exporter(wanted, kind)).collect(),
         volumes: Some(volume::volumes(wanted, kind)),
-        security_context: Some(security()),
+        security_context: Some(security(wanted, kind)),
         // Whoever takes over a Redis gets nothing of the cluster with it.
         automount_service_account_token: Some(false),
         enable_service_links: Some(false),
@@ -79,9 +78,12 @@ fn spec(wanted: Wanted<'_>, kind: MemberKind) -> PodSpec {
     }
 }
 
+fn placement(wanted: Wanted<'_>, kind: MemberKind) -> &Placement {
+    wanted.sentinel_pods(kind).map_or(&wanted.redis().spec.placement, |pods| &pods.placement)
+}
+
 fn spread(wanted: Wanted<'_>, kind: MemberKind) -> Vec<TopologySpreadConstraint> {
-    let given =
-        read_all::<TopologySpreadConstraint>(&wanted.redis().spec.placement.topology_spread_constraints);
+    let given = read_all::<TopologySpreadConstraint>(&placement(wanted, kind).topology_spread_constraints);
     if !given.is_empty() {
         return given;
     }
@@ -98,12 +100,18 @@ fn spread(wanted: Wanted<'_>, kind: MemberKind) -> Vec<TopologySpreadConstraint>
     SPREAD.map(over).into()
 }
 
-fn security() -> PodSecurityContext {
+/// What a `RedisFailover` says counts as it is written.
+fn security(wanted: Wanted<'_>, kind: MemberKind) -> PodSecurityContext {
+    let pods = wanted.failover_pods(kind);
+    if let Some(given) = pods.and_then(|pods| read(pods.security.as_ref()?)) {
+        return given;
+    }
+    let user = if pods.is_some() { FAILOVER_USER } else { USER };
     PodSecurityContext {
         run_as_non_root: Some(true),
-        run_as_user: Some(USER),
-        run_as_group: Some(USER),
-        fs_group: Some(USER),
+        run_as_user: Some(user),
+        run_as_group: Some(user),
+        fs_group: Some(user),
         fs_group_change_policy: Some("OnRootMismatch".to_owned()),
         seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".to_owned(), localhost_profile: None }),
         ..PodSecurityContext::default()
@@ -116,18 +124,59 @@ const CLUSTER: &str = "spec.mode: Cluster is not available on Kubernetes yet; wr
 /// What was handed on as it was written, and is not what it should be, with its field.
 pub(crate) fn faults(redis: &CheckedRedis) -> Vec<String> {
     let CheckedSpec { placement, network_policy, .. } = &redis.spec;
-    let cluster = redis.cluster().map(|_| CLUSTER.to_owned()).into_iter().collect();
+    let peers = unfit::<NetworkPolicyPeer>("spec.networkPolicy.from", &network_policy.from);
+    let Some(failover) = &redis.failover else {
+        let cluster = redis.cluster().map(|_| CLUSTER.to_owned()).into_iter().collect();
+        return [cluster, misplaced("spec.placement", placement), peers].concat();
+    };
     [
-        cluster,
-        unfit::<Toleration>("spec.placement.tolerations", &placement.tolerations),
-        unfit::<Affinity>("spec.placement.affinity", placement.affinity.as_slice()),
-        unfit::<TopologySpreadConstraint>(
-            "spec.placement.topologySpreadConstraints",
-            &placement.topology_spread_constraints,
-        ),
-        unfit::<NetworkPolicyPeer>("spec.networkPolicy.from", &network_policy.from),
+        misplaced("spec.redis", placement),
+        misplaced("spec.sentinel", &failover.sentinel_pods.placement),
+        unfit_pods("spec.redis", &failover.nodes),
+        unfit_pods("spec.sentinel", &failover.sentinels),
+        unfit_data(&failover.data),
+        peers,
     ]
     .concat()
+}
+
+fn misplaced(path: &str, placement: &Placement) -> Vec<String> {
+    let at = |field: &str| format!("{path}.{field}");
+    [
+        unfit::<Toleration>(&at("tolerations"), &placement.tolerations),
+        unfit::<Affinity>(&at("affinity"), placement.affinity.as_slice()),
+        unfit::<TopologySpreadConstraint>(
+            &at("topologySpreadConstraints"),
+            &placement.topology_spread_constraints,
+        ),
+    ]
+    .concat()
+}
+
+fn unfit_pods(path: &str, pods: &FailoverPods) -> Vec<String> {
+    let at = |field: &str| format!("{path}.{field}");
+    let exporter = pods.exporter.clone().unwrap_or_default();
+    let exporter_security = exporter.container_security_context.as_slice();
+    [
+        unfit::<PodSecurityContext>(&at("securityContext"), pods.security.as_slice()),
+        unfit::<SecurityContext>(&at("containerSecurityContext"), pods.container_security.as_slice()),
+        unfit::<EnvVar>(&at("exporter.env"), &exporter.env),
+        unfit::<ResourceRequirements>(&at("exporter.resources"), exporter.resources.as_slice()),
+        unfit::<SecurityContext>(&at("exporter.containerSecurityContext"), exporter_security),
+    ]
+    .concat()
+}
+
+fn unfit_data(data: &FailoverData) -> Vec<String> {
+    match data {
+        FailoverData::EmptyDir(dir) => {
+            unfit::<EmptyDirVolumeSource>("spec.redis.storage.emptyDir", std::slice::from_ref(dir))
+        }
+        FailoverData::Claim { template, .. } => unfit::<PersistentVolumeClaim>(
+            "spec.redis.storage.persistentVolumeClaim",
+            std::slice::from_ref(template),
+        ),
+    }
 }
 
 fn unfit<T: DeserializeOwned>(path: &str, objects: &[RawObject]) -> Vec<String> {
@@ -140,11 +189,11 @@ fn unfit<T: DeserializeOwned>(path: &str, objects: &[RawObject]) -> Vec<String> 
 }
 
 /// What is no such thing was refused before ([`faults`]).
-fn read<T: DeserializeOwned>(object: &RawObject) -> Option<T> {
+pub(super) fn read<T: DeserializeOwned>(object: &RawObject) -> Option<T> {
     serde_json::from_value(Value::Object(object.0.clone())).ok()
 }
 
-fn read_all<T: DeserializeOwned>(objects: &[RawObject]) -> Vec<T> {
+pub(super) fn read_all<T: DeserializeOwned>(objects: &[RawObject]) -> Vec<T> {
     objects.iter().filter_map(read).collect()
 }
 

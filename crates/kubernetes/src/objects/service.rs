@@ -6,11 +6,11 @@ use k8s_openapi::{
     api::core::v1::{Service, ServicePort, ServiceSpec},
     apimachinery::pkg::util::intstr::IntOrString,
 };
-use redoubt_api::CheckedRedis;
+use redoubt_api::{CheckedRedis, Role};
 use redoubt_engine::platform::MemberKind;
 
-use super::{Wanted, meta};
-use crate::names::{Names, labels, ports};
+use super::{Wanted, exporter, labels_of, meta};
+use crate::names::{Names, ports};
 
 /// Label that the StatefulSet controller gives each pod.
 const POD_NAME: &str = "statefulset.kubernetes.io/pod-name";
@@ -21,17 +21,17 @@ pub(crate) fn member_services(redis: &CheckedRedis, uid: &str, kind: MemberKind,
 }
 
 fn member_service(redis: &CheckedRedis, uid: &str, kind: MemberKind, ordinal: u32) -> Service {
-    let names = Names(&redis.key.name);
+    let names = Names::of(&redis.key);
     let member = names.member(kind, ordinal);
     let mut selector = names.selector(kind);
-    selector.insert(POD_NAME.to_owned(), member.clone());
-    let mut metadata = meta(&redis.key, uid, member);
-    metadata.labels = Some(names.labels_of(kind));
+    selector.insert(POD_NAME.to_owned(), member);
+    let mut metadata = meta(&redis.key, uid, names.address(kind, ordinal));
+    metadata.labels = Some(labels_of(redis, kind));
     Service {
         metadata,
         spec: Some(ServiceSpec {
             selector: Some(selector),
-            ports: Some(vec![server_port(kind), port("agent", ports::AGENT)]),
+            ports: Some(vec![server_port(kind), port("agent", names.agent_port())]),
             // A node that does not serve yet has to be reached by those it asks who leads.
             publish_not_ready_addresses: Some(true),
             ..ServiceSpec::default()
@@ -55,9 +55,18 @@ fn headless_service(wanted: Wanted<'_>) -> Service {
     if let Some(spec) = &mut service.spec {
         spec.cluster_ip = Some("None".to_owned());
         spec.publish_not_ready_addresses = Some(true);
-        spec.ports = Some(vec![server_port(MemberKind::Node), port("agent", ports::AGENT)]);
+        let own = [server_port(MemberKind::Node), port("agent", wanted.names().agent_port())];
+        spec.ports = Some(own.into_iter().chain(metrics_port(wanted)).collect());
     }
     service
+}
+
+/// What scrapes the exporters looks for this name.
+fn metrics_port(wanted: Wanted<'_>) -> Option<ServicePort> {
+    let exported = exporter::exporter(wanted, MemberKind::Node)?;
+    let number = exported.ports?.first()?.container_port;
+    let target_port = Some(IntOrString::String(exporter::PORT.to_owned()));
+    Some(ServicePort { target_port, ..port("http-metrics", number) })
 }
 
 /// With Sentinels its address is that of [`super::master_slice`]. The only node of a Standalone is followed by Kubernetes
@@ -78,7 +87,7 @@ fn master_service(wanted: Wanted<'_>) -> Service {
 
 fn replicas_service(wanted: Wanted<'_>) -> Service {
     let annotations = &wanted.redis().spec.services.replicas_annotations;
-    client_service(wanted, wanted.names().replicas(), MemberKind::Node, Some(labels::REPLICA), annotations)
+    client_service(wanted, wanted.names().replicas(), MemberKind::Node, Some(Role::Replica), annotations)
 }
 
 fn sentinel_service(wanted: Wanted<'_>) -> Service {
@@ -90,13 +99,14 @@ fn client_service(
     wanted: Wanted<'_>,
     name: String,
     kind: MemberKind,
-    role: Option<&str>,
+    role: Option<Role>,
     annotations: &BTreeMap<String, String>,
 ) -> Service {
     let mut selector = wanted.names().selector(kind);
-    selector.extend(role.map(|role| (labels::ROLE.to_owned(), role.to_owned())));
+    let role = role.map(|role| wanted.names().role(role));
+    selector.extend(role.map(|(label, value)| (label.to_owned(), value.to_owned())));
     let mut metadata = wanted.meta(name);
-    metadata.labels = Some(wanted.names().labels_of(kind));
+    metadata.labels = Some(wanted.labels_of(kind));
     metadata.annotations = (!annotations.is_empty()).then(|| annotations.clone());
     Service {
         metadata,

@@ -27,7 +27,7 @@ pub(super) fn config_map(wanted: Wanted<'_>) -> ConfigMap {
 /// The Secret with all passwords.
 pub(crate) fn secret(redis: &CheckedRedis, uid: &str, data: BTreeMap<String, ByteString>) -> Secret {
     Secret {
-        metadata: meta(&redis.key, uid, Names(&redis.key.name).auth()),
+        metadata: meta(&redis.key, uid, Names::of(&redis.key).auth()),
         data: Some(data),
         type_: Some("Opaque".to_owned()),
         ..Secret::default()

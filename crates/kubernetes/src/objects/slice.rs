@@ -22,7 +22,7 @@ const SLICE_MANAGER: &str = "endpointslice.kubernetes.io/managed-by";
 /// `None` while the pod has no address.
 pub(crate) fn master_slice(key: &Key, uid: &str, pod: &Pod) -> Option<EndpointSlice> {
     let address: IpAddr = pod.status.as_ref()?.pod_ip.as_ref()?.parse().ok()?;
-    let names = Names(&key.name);
+    let names = Names::of(key);
     let mut metadata = meta(key, uid, names.master());
     let own = [(SERVICE, names.master()), (SLICE_MANAGER, labels::MANAGER.to_owned())];
     metadata.labels.get_or_insert_default().extend(own.map(|(name, value)| (name.to_owned(), value)));
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     fn slice(status: &serde_json::Value) -> Option<EndpointSlice> {
-        let key = Key { namespace: "shop".to_owned(), name: "cart".to_owned() };
+        let key = Key::redis("shop", "cart");
         let pod = serde_json::from_value(json!({
             "metadata": { "name": "cart-1", "namespace": "shop", "uid": "a-pod" },
             "spec": { "nodeName": "node-b", "containers": [] },

@@ -17,8 +17,8 @@ const HISTORY: i32 = 1;
 pub(super) fn stateful_set(wanted: Wanted<'_>, kind: MemberKind) -> StatefulSet {
     let names = wanted.names();
     let mut metadata = wanted.meta(names.set(kind));
-    metadata.labels = Some(names.labels_of(kind));
-    let has_volumes = kind == MemberKind::Node;
+    metadata.labels = Some(wanted.labels_of(kind));
+    let claim = (kind == MemberKind::Node).then(|| volume::claim(wanted)).flatten();
     StatefulSet {
         metadata,
         spec: Some(StatefulSetSpec {
@@ -26,8 +26,8 @@ pub(super) fn stateful_set(wanted: Wanted<'_>, kind: MemberKind) -> StatefulSet 
             service_name: Some(names.set(kind)),
             selector: LabelSelector { match_labels: Some(names.selector(kind)), ..LabelSelector::default() },
             template: pod::template(wanted, kind),
-            volume_claim_templates: has_volumes.then(|| vec![volume::claim(wanted)]),
-            persistent_volume_claim_retention_policy: has_volumes.then(|| retention(wanted)),
+            persistent_volume_claim_retention_policy: claim.is_some().then(|| retention(wanted)),
+            volume_claim_templates: claim.map(|claim| vec![claim]),
             pod_management_policy: Some("Parallel".to_owned()),
             update_strategy: Some(StatefulSetUpdateStrategy {
                 type_: Some("OnDelete".to_owned()),

@@ -1,6 +1,11 @@
 //! What is made of a Redis, as a whole.
 
-use redoubt_api::{CheckedRedis, Redis, check, raw::RedisSpec};
+use redoubt_api::{
+    CheckedRedis, Redis, Resource, check,
+    failover::{Surroundings, run},
+    parse,
+    raw::RedisSpec,
+};
 use redoubt_engine::{
     Counts,
     platform::{Identity, Workload},
@@ -19,10 +24,22 @@ fn redis(spec: Value) -> CheckedRedis {
     check(&redis).unwrap().0
 }
 
-fn workload(spec: Value) -> Workload {
-    let redis = redis(spec);
+fn failover(spec: &Value) -> CheckedRedis {
+    let text = json!({
+        "apiVersion": "databases.spotahome.com/v1",
+        "kind": "RedisFailover",
+        "metadata": { "name": "cart", "namespace": "shop", "labels": { "team": "shop", labels::COMPONENT: "mine" } },
+        "spec": spec,
+    });
+    let document = parse(&text.to_string(), "cart.yaml").pop().unwrap().unwrap();
+    let Resource::RedisFailover(failover) = document.resource else { panic!("a RedisFailover") };
+    run(&failover, Surroundings::default()).unwrap()
+}
+
+fn workload(redis: CheckedRedis) -> Workload {
     let counts = Counts::wanted(&redis);
-    let names = Names("cart");
+    let key = redis.key.clone();
+    let names = Names::of(&key);
     let at = |last: u32, port| Endpoint::new(format!("198.19.0.{last}"), port);
     let identity = Identity {
         uid: "a-uid".to_owned(),
@@ -60,9 +77,12 @@ fn wanted(workload: &Workload) -> Wanted<'_> {
 
 /// Everything as YAML documents, the members' addresses among them.
 fn all(spec: Value) -> String {
-    let workload = workload(spec);
+    all_of(&workload(redis(spec)))
+}
+
+fn all_of(workload: &Workload) -> String {
     let Objects { config, services, network_policies, budgets, stateful_sets } =
-        Objects::new(wanted(&workload));
+        Objects::new(wanted(workload));
     let addresses = [
         member_services(&workload.redis, "a-uid", MemberKind::Node, 1),
         member_services(&workload.redis, "a-uid", MemberKind::Sentinel, workload.sentinels.min(1)),
@@ -93,7 +113,7 @@ fn one_node_without_failover() {
 
 #[test]
 fn what_was_written_is_handed_on() {
-    let workload = workload(json!({
+    let workload = workload(redis(json!({
         "image": "registry/redis:7.4",
         "imagePullSecrets": [{ "name": "registry" }],
         "podAnnotations": { "team": "shop" },
@@ -107,7 +127,7 @@ fn what_was_written_is_handed_on() {
             "topologySpreadConstraints": [{ "topologyKey": "rack", "maxSkew": 2, "whenUnsatisfiable": "DoNotSchedule" }],
             "priorityClassName": "high",
         },
-    }));
+    })));
     assert_eq!(faults(&workload.redis), [""; 0]);
     let objects = Objects::new(wanted(&workload));
     let pod = json!(objects.stateful_sets[0])["spec"]["template"].clone();
@@ -133,7 +153,7 @@ fn what_was_written_is_handed_on() {
 
 #[test]
 fn redis_pods_hold_no_credentials_of_the_cluster_and_keep_to_the_restricted_standard() {
-    let workload = workload(json!({}));
+    let workload = workload(redis(json!({})));
     for set in Objects::new(wanted(&workload)).stateful_sets {
         let spec = &json!(set)["spec"]["template"]["spec"];
         assert_eq!(spec["automountServiceAccountToken"], false);
@@ -150,7 +170,63 @@ fn redis_pods_hold_no_credentials_of_the_cluster_and_keep_to_the_restricted_stan
 
 #[test]
 fn no_secret_is_in_the_configuration() {
-    let workload = workload(json!({}));
+    let workload = workload(redis(json!({})));
     let config = json!(Objects::new(wanted(&workload)).config).to_string();
     assert!(!config.contains("assword\":") && !config.contains("token"), "{config}");
+}
+
+/// What its users' tools rely on: the old operator's names, labels and ports.
+#[test]
+fn a_failover_has_the_names_and_labels_of_the_old_operator() {
+    insta::assert_snapshot!(all_of(&workload(failover(&json!({
+        "redis": {
+            "replicas": 3,
+            "exporter": { "enabled": true, "args": ["--check-keys=a"] },
+            "storage": { "persistentVolumeClaim": {
+                "metadata": { "name": "redisfailover-persistent-data" },
+                "spec": { "accessModes": ["ReadWriteOnce"], "resources": { "requests": { "storage": "1Gi" } } },
+            } },
+        },
+        "sentinel": {
+            "exporter": { "enabled": true, "image": "exporter:1" },
+            "resources": { "limits": { "memory": "100Mi" } },
+            "nodeSelector": { "disk": "slow" },
+        },
+        "auth": { "secretPath": "redis-auth" },
+    })))));
+}
+
+#[test]
+fn a_failover_without_volumes_has_none_and_runs_as_before() {
+    let workload =
+        workload(failover(&json!({ "redis": { "storage": { "emptyDir": { "medium": "Memory" } } } })));
+    assert_eq!(faults(&workload.redis), [""; 0]);
+    let (pods, claims) = probes(wanted(&workload));
+    assert_eq!(claims, []);
+    let volumes = &json!(pods[0])["spec"]["volumes"];
+    assert!(
+        volumes.to_string().contains(r#"{"emptyDir":{"medium":"Memory"},"name":"redis-data"}"#),
+        "{volumes}"
+    );
+    let objects = Objects::new(wanted(&workload));
+    let nodes = json!(objects.stateful_sets[0]);
+    assert_eq!(nodes["spec"]["volumeClaimTemplates"], Value::Null);
+    assert_eq!(nodes["spec"]["template"]["spec"]["securityContext"]["runAsUser"], 1000);
+}
+
+#[test]
+fn what_a_failover_writes_for_pods_and_is_no_such_thing_is_named() {
+    let redis = failover(&json!({
+        "redis": { "securityContext": { "runAsUser": "me" }, "tolerations": [{ "key": 5 }] },
+        "sentinel": { "affinity": { "nodeAffinity": 5 }, "exporter": { "enabled": true, "env": [{ "name": 5 }] } },
+    }));
+    let faults = faults(&redis);
+    for path in [
+        "spec.redis.securityContext",
+        "spec.redis.tolerations",
+        "spec.sentinel.affinity",
+        "spec.sentinel.exporter.env",
+    ] {
+        assert!(faults.iter().any(|fault| fault.starts_with(path)), "{path}: {faults:?}");
+    }
 }

@@ -3,13 +3,15 @@
 use k8s_openapi::{
     api::core::v1::{
         ConfigMapVolumeSource, EmptyDirVolumeSource, PersistentVolumeClaim, PersistentVolumeClaimSpec,
-        SecretVolumeSource, Volume, VolumeMount, VolumeResourceRequirements,
+        PersistentVolumeClaimVolumeSource, SecretVolumeSource, Volume, VolumeMount,
+        VolumeResourceRequirements,
     },
     apimachinery::pkg::{api::resource::Quantity, apis::meta::v1::ObjectMeta},
 };
+use redoubt_api::FailoverData;
 use redoubt_engine::platform::MemberKind;
 
-use super::Wanted;
+use super::{Wanted, pod::read};
 
 /// Where the program is, once copied.
 pub(super) const PROGRAM: &str = "/opt/redoubt";
@@ -20,33 +22,56 @@ pub(super) const SECRETS: &str = "/etc/redoubt/secrets";
 /// Where data is, as in the official images.
 pub(super) const DATA: &str = "/data";
 
+/// The data of a `Redis`, and a Sentinel's memory.
 const DATA_VOLUME: &str = "data";
+/// The data of a `RedisFailover` without volumes.
+const FAILOVER_DATA: &str = "redis-data";
 const PROGRAM_VOLUME: &str = "program";
 /// Readable for the group, which is the pod's own.
 const GROUP_READABLE: i32 = 0o440;
 /// A trial of a configuration uses a folder here where the path below the data would be too long for a socket.
 const TMP: &str = "/tmp";
 
-/// Template of the data nodes' volume claims.
-pub(super) fn claim(wanted: Wanted<'_>) -> PersistentVolumeClaim {
-    PersistentVolumeClaim {
-        metadata: ObjectMeta {
-            name: Some(DATA_VOLUME.to_owned()),
-            labels: Some(wanted.names().labels_of(MemberKind::Node)),
-            ..ObjectMeta::default()
-        },
-        spec: Some(claim_spec(wanted)),
-        ..PersistentVolumeClaim::default()
+/// The volume with a member's data.
+fn data_volume(wanted: Wanted<'_>, kind: MemberKind) -> &str {
+    match wanted.failover().filter(|_| kind == MemberKind::Node).map(|failover| &failover.data) {
+        None => DATA_VOLUME,
+        Some(FailoverData::EmptyDir(_)) => FAILOVER_DATA,
+        Some(FailoverData::Claim { name, .. }) => name,
+    }
+}
+
+/// Template of the data nodes' volume claims, where they have volumes.
+pub(super) fn claim(wanted: Wanted<'_>) -> Option<PersistentVolumeClaim> {
+    match wanted.failover().map(|failover| &failover.data) {
+        Some(FailoverData::EmptyDir(_)) => None,
+        Some(FailoverData::Claim { template, .. }) => read(template),
+        None => Some(PersistentVolumeClaim {
+            metadata: ObjectMeta {
+                name: Some(DATA_VOLUME.to_owned()),
+                labels: Some(wanted.labels_of(MemberKind::Node)),
+                ..ObjectMeta::default()
+            },
+            spec: Some(claim_spec(wanted)),
+            ..PersistentVolumeClaim::default()
+        }),
     }
 }
 
 /// The same claim, for a dry run.
-pub(crate) fn probe_claim(wanted: Wanted<'_>) -> PersistentVolumeClaim {
-    let mut claim = claim(wanted);
-    claim.metadata.name = None;
-    claim.metadata.generate_name = Some(format!("data-{}-", wanted.names().nodes()));
+pub(crate) fn probe_claim(wanted: Wanted<'_>) -> Option<PersistentVolumeClaim> {
+    let mut claim = claim(wanted)?;
+    let name = claim.metadata.name.take().unwrap_or_default();
+    claim.metadata.generate_name = Some(format!("{name}-{}-", wanted.names().nodes()));
     claim.metadata.namespace = Some(wanted.redis().key.namespace.clone());
-    claim
+    Some(claim)
+}
+
+/// The volume of a pod that stands for one of a StatefulSet, which adds that of the claim.
+pub(super) fn probe_volume(wanted: Wanted<'_>) -> Option<Volume> {
+    let name = claim(wanted)?.metadata.name?;
+    let claimed = PersistentVolumeClaimVolumeSource { claim_name: name.clone(), read_only: None };
+    Some(Volume { name, persistent_volume_claim: Some(claimed), ..Volume::default() })
 }
 
 fn claim_spec(wanted: Wanted<'_>) -> PersistentVolumeClaimSpec {
@@ -97,18 +122,24 @@ pub(super) fn volumes(wanted: Wanted<'_>, kind: MemberKind) -> Vec<Volume> {
         }),
         ..Volume::default()
     };
-    let memory = (kind == MemberKind::Sentinel).then(|| empty(DATA_VOLUME));
-    [empty(PROGRAM_VOLUME), empty("tmp"), config, secrets].into_iter().chain(memory).collect()
+    let data = match (kind, wanted.failover().map(|failover| &failover.data)) {
+        (MemberKind::Sentinel, _) => Some(empty(DATA_VOLUME)),
+        (MemberKind::Node, Some(FailoverData::EmptyDir(dir))) => {
+            Some(Volume { empty_dir: Some(read(dir).unwrap_or_default()), ..empty(FAILOVER_DATA) })
+        }
+        (MemberKind::Node, Some(FailoverData::Claim { .. }) | None) => None,
+    };
+    [empty(PROGRAM_VOLUME), empty("tmp"), config, secrets].into_iter().chain(data).collect()
 }
 
 /// What the server's container sees.
-pub(super) fn mounts() -> Vec<VolumeMount> {
+pub(super) fn mounts(wanted: Wanted<'_>, kind: MemberKind) -> Vec<VolumeMount> {
     vec![
         read_only(PROGRAM_VOLUME, PROGRAM),
         read_only("config", CONFIG),
         read_only("secrets", SECRETS),
         writable("tmp", TMP),
-        writable(DATA_VOLUME, DATA),
+        writable(data_volume(wanted, kind), DATA),
     ]
 }
 

@@ -1,17 +1,14 @@
 //! Who a set is and where its members are reached: each by a Service of its own, whose address outlives every pod.
 
 use k8s_openapi::api::core::v1::Service;
-use redoubt_api::{CheckedRedis, Key};
+use redoubt_api::{CheckedRedis, Key, ResourceKind};
 use redoubt_engine::{
     Counts,
     platform::{Identity, MemberKind, PlatformError, Workload},
     set_config, template,
 };
 use redoubt_redis::Endpoint;
-use redoubt_wire::{
-    AGENT_PORT,
-    config::{NodeEntry, SentinelEntry, sentinel_id},
-};
+use redoubt_wire::config::{NodeEntry, SentinelEntry, sentinel_id};
 
 use super::KubernetesPlatform;
 use crate::{
@@ -19,6 +16,7 @@ use crate::{
     names::{Names, ports},
     objects::{self, Wanted},
     preflight::preflight,
+    rival,
 };
 
 /// Stands for addresses that nobody has yet.
@@ -46,7 +44,10 @@ impl KubernetesPlatform {
                 config: set_config(redis, &identity, counts),
                 template: template(redis),
             };
-            if self.stores.service(key, &Names(&key.name).member(MemberKind::Node, 0)).is_none() {
+            if self.stores.service(key, &Names::of(key).address(MemberKind::Node, 0)).is_none() {
+                if key.kind == ResourceKind::RedisFailover {
+                    rival::is_away(&self.cluster, key).await?;
+                }
                 preflight(&self.cluster, Wanted { workload: &workload, agent_image: &self.agent_image })
                     .await?;
             }
@@ -98,25 +99,25 @@ fn identity(
     counts: Counts,
     address: impl Fn(&str) -> Option<String>,
 ) -> Option<Identity> {
-    let names = Names(&redis.key.name);
+    let names = Names::of(&redis.key);
     let node = |ordinal| {
         let name = names.member(MemberKind::Node, ordinal);
-        let host = address(&name)?;
+        let host = address(&names.address(MemberKind::Node, ordinal))?;
         Some(NodeEntry {
             shard: None,
             name,
             server: endpoint(&host, ports::REDIS),
-            agent: Endpoint::new(host, AGENT_PORT),
+            agent: endpoint(&host, names.agent_port()),
         })
     };
     let sentinel = |ordinal| {
         let name = names.member(MemberKind::Sentinel, ordinal);
-        let host = address(&name)?;
+        let host = address(&names.address(MemberKind::Sentinel, ordinal))?;
         Some(SentinelEntry {
             id: sentinel_id(uid, &name),
             name,
             server: endpoint(&host, ports::SENTINEL),
-            agent: Endpoint::new(host, AGENT_PORT),
+            agent: endpoint(&host, names.agent_port()),
         })
     };
     Some(Identity {

@@ -2,29 +2,27 @@
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
-use redoubt_api::Key;
+use redoubt_api::{Key, Role};
 use redoubt_engine::platform::{MemberKind, PlatformError};
 use serde_json::json;
 
 use super::KubernetesPlatform;
-use crate::{
-    access::Effect,
-    names::{Names, labels, parse_pod},
-    objects::master_slice,
-};
+use crate::{access::Effect, names::Names, objects::master_slice};
 
 impl KubernetesPlatform {
     pub(super) async fn lead_to(&self, key: &Key, master: &str) -> Result<(), PlatformError> {
-        let mut pods: Vec<_> = self.stores.pods(key).into_iter().filter(|pod| is_node(pod)).collect();
+        let names = Names::of(key);
+        let mut pods: Vec<_> = self.stores.pods(key).into_iter().filter(|pod| is_node(names, pod)).collect();
         // First who leads now: `cart-replicas` must not lead to it.
         pods.sort_by_key(|pod| pod.name_any() != master);
         if let Some(pod) = pods.first().filter(|pod| pod.name_any() == master) {
             self.point_at(key, pod).await?;
         }
         for pod in pods {
-            let role = if pod.name_any() == master { labels::MASTER } else { labels::REPLICA };
-            if pod.labels().get(labels::ROLE).map(String::as_str) != Some(role) {
-                let change = json!({ "metadata": { "labels": { labels::ROLE: role } } });
+            let role = if pod.name_any() == master { Role::Master } else { Role::Replica };
+            let (label, value) = names.role(role);
+            if pod.labels().get(label).map(String::as_str) != Some(value) {
+                let change = json!({ "metadata": { "labels": { label: value } } });
                 self.cluster.merge::<Pod>(&key.namespace, &pod.name_any(), &change).await?;
             }
         }
@@ -32,7 +30,7 @@ impl KubernetesPlatform {
     }
 
     async fn point_at(&self, key: &Key, pod: &Pod) -> Result<(), PlatformError> {
-        let name = Names(&key.name).master();
+        let name = Names::of(key).master();
         let is_ours = |spec: &k8s_openapi::api::core::v1::ServiceSpec| spec.selector.is_none();
         let service = self.stores.service(key, &name);
         if !service.is_some_and(|service| service.spec.as_ref().is_some_and(is_ours)) {
@@ -51,7 +49,6 @@ impl KubernetesPlatform {
     }
 }
 
-fn is_node(pod: &Pod) -> bool {
-    let component = pod.labels().get(labels::COMPONENT).map(String::as_str);
-    parse_pod(&pod.name_any(), component).is_some_and(|(kind, _)| kind == MemberKind::Node)
+fn is_node(names: Names<'_>, pod: &Pod) -> bool {
+    names.member_of(&pod.name_any(), pod.labels()).is_some_and(|(kind, _)| kind == MemberKind::Node)
 }

@@ -12,8 +12,7 @@ use redoubt_api::Key;
 use redoubt_engine::platform::{Member, MemberKind};
 
 use crate::{
-    names::{Names, labels, parse_pod},
-    objects::SERVER,
+    names::{Names, labels},
     stores::Stores,
 };
 
@@ -31,7 +30,7 @@ pub(super) fn members(stores: &Stores, key: &Key) -> Vec<Member> {
     let pods = stores.pods(key);
     let of = |kind| {
         let set = stores.set(key, kind).filter(|set| !super::is_leaving(set.as_ref()));
-        of_kind(Names(&key.name), kind, set.as_deref(), &pods, Timestamp::now())
+        of_kind(Names::of(key), kind, set.as_deref(), &pods, Timestamp::now())
     };
     [of(MemberKind::Node), of(MemberKind::Sentinel)].concat()
 }
@@ -57,9 +56,10 @@ fn of_kind(
     };
     let mut members: BTreeMap<u32, Member> = (0..count).map(|ordinal| (ordinal, absent(ordinal))).collect();
     for pod in pods {
-        let component = pod.labels().get(labels::COMPONENT).map(String::as_str);
-        if let Some((_, ordinal)) = parse_pod(&pod.name_any(), component).filter(|(of, _)| *of == kind) {
-            members.insert(ordinal, member(pod, kind, ordinal, ordinal >= count, now));
+        let of = names.member_of(&pod.name_any(), pod.labels());
+        if let Some((_, ordinal)) = of.filter(|(of, _)| *of == kind) {
+            let seen = Seen { kind, ordinal, leaving: ordinal >= count };
+            members.insert(ordinal, member(pod, &seen, names.container(kind), now));
         }
     }
     members.into_values().collect()
@@ -69,8 +69,16 @@ fn template_of_set(set: &StatefulSet) -> Option<String> {
     set.spec.as_ref()?.template.metadata.as_ref()?.annotations.as_ref()?.get(labels::TEMPLATE).cloned()
 }
 
-fn member(pod: &Pod, kind: MemberKind, ordinal: u32, leaving: bool, now: Timestamp) -> Member {
-    let server = server(pod);
+/// What a pod is, by its name and the counts.
+struct Seen {
+    kind: MemberKind,
+    ordinal: u32,
+    leaving: bool,
+}
+
+fn member(pod: &Pod, seen: &Seen, container: &str, now: Timestamp) -> Member {
+    let Seen { kind, ordinal, leaving } = *seen;
+    let server = server(pod, container);
     Member {
         name: pod.name_any(),
         kind,
@@ -83,9 +91,9 @@ fn member(pod: &Pod, kind: MemberKind, ordinal: u32, leaving: bool, now: Timesta
     }
 }
 
-fn server(pod: &Pod) -> Option<&ContainerStatus> {
+fn server<'a>(pod: &'a Pod, container: &str) -> Option<&'a ContainerStatus> {
     let statuses = pod.status.as_ref()?.container_statuses.as_ref()?;
-    statuses.iter().find(|status| status.name == SERVER)
+    statuses.iter().find(|status| status.name == container)
 }
 
 /// Why it does not run, as far as Kubernetes says.
@@ -172,7 +180,13 @@ mod tests {
 
     fn seen(replicas: i32, pod: Pod) -> Vec<Member> {
         let now = "2026-11-21T10:00:00Z".parse().unwrap();
-        of_kind(Names("cart"), MemberKind::Node, Some(&set(replicas)), &[Arc::new(pod)], now)
+        of_kind(
+            Names::of(&Key::redis("shop", "cart")),
+            MemberKind::Node,
+            Some(&set(replicas)),
+            &[Arc::new(pod)],
+            now,
+        )
     }
 
     #[test]

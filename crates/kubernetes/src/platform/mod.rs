@@ -88,13 +88,22 @@ impl KubernetesPlatform {
         secrets::settle(&self.cluster, &workload.redis, &workload.config.uid).await?;
         self.apply_all(&objects, Effect::Real).await?;
         if objects.network_policies.is_empty() {
-            for kind in KINDS {
-                let name = Names(&key.name).set(kind);
-                self.cluster.delete::<NetworkPolicy>(&key.namespace, &name, None).await?;
-            }
+            self.remove_policies(key).await?;
         }
         self.tell(workload).await?;
         self.applied().insert(key.clone(), (workload.clone(), image));
+        Ok(())
+    }
+
+    /// Ours, not one of the same name that somebody else made.
+    async fn remove_policies(&self, key: &Key) -> Result<(), PlatformError> {
+        for kind in KINDS {
+            let name = Names::of(key).set(kind);
+            let found = self.cluster.get::<NetworkPolicy>(&key.namespace, &name).await?;
+            if let Some(policy) = found.filter(|policy| belongs(policy, key)) {
+                self.cluster.delete::<NetworkPolicy>(&key.namespace, &name, policy.uid()).await?;
+            }
+        }
         Ok(())
     }
 
@@ -132,7 +141,7 @@ impl KubernetesPlatform {
 
     /// What the uid of the resource is now, if there is one.
     fn uid(&self, key: &Key) -> Option<String> {
-        self.stores.redis(key)?.uid()
+        self.stores.resource(key)?.uid()
     }
 
     /// Everything that is not of the resource that is there now, if there is one. Volumes are nobody's but the
@@ -191,7 +200,7 @@ impl Platform for KubernetesPlatform {
     }
 
     async fn published(&self, key: &Key) -> Result<Option<RedisStatus>, PlatformError> {
-        let Some(redis) = self.stores.redis(key) else { return Ok(None) };
+        let Some(redis) = self.stores.resource(key) else { return Ok(None) };
         let Some(status) = redis.data.get("status") else { return Ok(None) };
         match serde_json::from_value::<PublishedStatus>(status.clone()) {
             Ok(published) => Ok(Some(published.status)),
@@ -210,7 +219,7 @@ impl Platform for KubernetesPlatform {
     }
 
     async fn token(&self, key: &Key) -> Result<Arc<SecretString>, PlatformError> {
-        let name = Names(&key.name).auth();
+        let name = Names::of(key).auth();
         let fault = |why: String| PlatformError {
             what: format!("the token of {} cannot be read from the Secret {name}", key.name),
             why,

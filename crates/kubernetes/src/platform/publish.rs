@@ -2,12 +2,12 @@
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::runtime::events::{Event as Told, EventType};
-use redoubt_api::{API_VERSION, Event, KIND, Key, PublishedStatus, RedisStatus};
+use redoubt_api::{Event, Key, PublishedStatus, RedisStatus, ResourceKind};
 use redoubt_engine::platform::{MemberKind, PlatformError, Publication};
 use serde_json::{Value, json};
 
 use super::KubernetesPlatform;
-use crate::{error::refused, names::Names};
+use crate::{definition::Definition, error::refused, names::Names};
 
 /// The mode of a resource that names none.
 const DEFAULT_MODE: &str = "Sentinel";
@@ -24,23 +24,28 @@ impl KubernetesPlatform {
     }
 
     async fn show_status(&self, key: &Key, status: &RedisStatus) -> Result<(), PlatformError> {
-        let redis = self.stores.redis(key);
+        if key.kind == ResourceKind::RedisFailover
+            && *self.stores.definition.borrow() != Definition::WithStatus
+        {
+            return Err(without_status(key));
+        }
+        let redis = self.stores.resource(key);
         let mode = redis.as_ref().and_then(|redis| redis.data.pointer("/spec/mode")?.as_str());
         let mut value = json!(published(key, mode.unwrap_or(DEFAULT_MODE), status));
         without_null(&mut value);
         let patch = json!({
-            "apiVersion": API_VERSION,
-            "kind": KIND,
+            "apiVersion": key.kind.api_version(),
+            "kind": key.kind.name(),
             "metadata": { "name": key.name, "namespace": key.namespace },
             "status": value,
         });
-        self.cluster.apply_status(&key.namespace, &key.name, &patch).await
+        self.cluster.apply_status(key, &patch).await
     }
 
     async fn tell_event(&self, key: &Key, event: &Event) -> Result<(), PlatformError> {
         let reference = ObjectReference {
-            api_version: Some(API_VERSION.to_owned()),
-            kind: Some(KIND.to_owned()),
+            api_version: Some(key.kind.api_version().to_owned()),
+            kind: Some(key.kind.name().to_owned()),
             name: Some(key.name.clone()),
             namespace: Some(key.namespace.clone()),
             uid: self.uid(key),
@@ -48,6 +53,17 @@ impl KubernetesPlatform {
         };
         let told = self.recorder.publish(&told(event), &reference).await;
         told.map_err(|error| refused(format!("cannot write an event of {}", key.name), &error))
+    }
+}
+
+/// The old operator's definition has no place for one.
+fn without_status(key: &Key) -> PlatformError {
+    PlatformError {
+        what: format!("the status of the RedisFailover {} cannot be shown", key.name),
+        why: "its definition is the old operator's, which has none".to_owned(),
+        next: "install Redoubt's: `redoubt crds --redisfailover | kubectl apply --server-side --force-conflicts -f -`; \
+               what runs is looked after all the same"
+            .to_owned(),
     }
 }
 
@@ -70,7 +86,7 @@ fn told(event: &Event) -> Told {
 /// With what `kubectl get` shows in columns, and what `kubectl scale` asks for.
 fn published(key: &Key, mode: &str, status: &RedisStatus) -> PublishedStatus {
     let ready = status.nodes.iter().filter(|node| node.ready).count();
-    let selector = Names(&key.name).selector(MemberKind::Node);
+    let selector = Names::of(key).selector(MemberKind::Node);
     let pairs: Vec<String> = selector.iter().map(|(name, value)| format!("{name}={value}")).collect();
     PublishedStatus {
         status: status.clone(),
@@ -112,7 +128,7 @@ mod tests {
 
     #[test]
     fn the_status_has_no_null_and_the_columns() {
-        let key = Key { namespace: "shop".to_owned(), name: "cart".to_owned() };
+        let key = Key::redis("shop", "cart");
         let mut value = json!(published(&key, DEFAULT_MODE, &RedisStatus::default()));
         without_null(&mut value);
         assert!(!value.to_string().contains("null"), "{value}");

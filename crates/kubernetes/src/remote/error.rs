@@ -1,5 +1,6 @@
 //! Why something could not be asked of a cluster.
 
+use redoubt_api::ResourceKind;
 use redoubt_engine::platform::PlatformError;
 
 use crate::error::refused;
@@ -11,8 +12,10 @@ pub enum RemoteError {
     #[error("no Kubernetes cluster can be used: {0}")]
     Config(String),
     /// There is none of this name.
-    #[error("there is no Redis {name:?} in namespace {namespace}")]
-    NoSuchRedis {
+    #[error("there is no {} {name:?} in namespace {namespace}", kind.name())]
+    NoSuchResource {
+        /// Which kind.
+        kind: ResourceKind,
         /// What was asked for.
         name: String,
         /// Where.
@@ -62,7 +65,10 @@ impl RemoteError {
             Self::Config(_) => {
                 "name a file with --kubeconfig or KUBECONFIG, and a context of it with --context"
             }
-            Self::NoSuchRedis { .. } => "`kubectl get redis -A` shows all of them",
+            Self::NoSuchResource { kind: ResourceKind::Redis, .. } => {
+                "`kubectl get redis -A` shows all of them"
+            }
+            Self::NoSuchResource { .. } => "`kubectl get redisfailovers -A` shows all of them",
             Self::NoSuchMember { .. } => "`kubectl get pods` shows those of this namespace",
             Self::NotYet { .. } => "see with `kubectl describe redis` what keeps it from being started",
             Self::Unfit { .. } => "see whether this program is as new as the operator",

@@ -14,15 +14,16 @@ use kube::{
     api::{DynamicObject, ListParams, Patch, PatchParams},
     config::{KubeConfigOptions, Kubeconfig},
 };
-use redoubt_api::{Key, PublishedStatus, RESTARTED_AT, RedisStatus};
+use redoubt_api::{Key, PublishedStatus, RESTARTED_AT, RedisStatus, ResourceKind};
+use redoubt_engine::platform::MemberKind;
 use redoubt_redis::Endpoint;
 use redoubt_wire::{config::SetConfig, secrets::Secrets};
 use serde_json::json;
 
 pub use self::{error::RemoteError, tunnel::Tunnel};
 use crate::{
-    access::{Kind, redis_resource},
-    error::is_not_found,
+    access::{Kind, resource_of},
+    error::{is_forbidden, is_not_found},
     feed,
     names::{Names, labels, ports},
     objects::CONFIG_FILE,
@@ -46,7 +47,7 @@ pub struct Remote {
     namespace: String,
 }
 
-/// A `Redis` as the API server has it.
+/// A resource as the API server has it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Published {
     /// Its name and namespace.
@@ -74,21 +75,35 @@ impl Remote {
         &self.namespace
     }
 
-    /// All Redis of the namespace, by name.
+    /// All Redis of the namespace, by name, then all `RedisFailover`, where there is such a thing.
     pub async fn redises(&self) -> Result<Vec<Published>, RemoteError> {
-        let list = self.redis_api().list(&ListParams::default()).await;
-        let list = list.map_err(|error| self.refused("the Redis cannot be listed", &error))?;
-        list.items.iter().map(published).collect()
+        let mut all = Vec::new();
+        for kind in ResourceKind::ALL {
+            let optional = kind == ResourceKind::RedisFailover;
+            match self.api_of(kind).list(&ListParams::default()).await {
+                Ok(list) => {
+                    let read: Result<Vec<_>, _> =
+                        list.items.iter().map(|item| published(kind, item)).collect();
+                    all.extend(read?);
+                }
+                Err(error) if optional && (is_not_found(&error) || is_forbidden(&error)) => {}
+                Err(error) => {
+                    return Err(self.refused(format!("the {} cannot be listed", kind.name()), &error));
+                }
+            }
+        }
+        Ok(all)
     }
 
     /// One of them.
     pub async fn redis(&self, name: &str) -> Result<Published, RemoteError> {
-        published(&self.object(name).await?)
+        let key = self.key(name);
+        published(key.kind, &self.object(&key).await?)
     }
 
     /// The configuration that its agents share.
     pub async fn config(&self, name: &str) -> Result<SetConfig, RemoteError> {
-        let map = Names(name).config();
+        let map = Names::of(&self.key(name)).config();
         let what = format!("the ConfigMap {map} cannot be read");
         let found =
             self.api::<ConfigMap>().get_opt(&map).await.map_err(|error| self.refused(what, &error))?;
@@ -106,7 +121,7 @@ impl Remote {
 
     /// Its passwords.
     pub async fn secrets(&self, name: &str) -> Result<Secrets, RemoteError> {
-        let secret = Names(name).auth();
+        let secret = Names::of(&self.key(name)).auth();
         let what = format!("the Secret {secret} cannot be read");
         let found =
             self.api::<Secret>().get_opt(&secret).await.map_err(|error| self.refused(what, &error))?;
@@ -118,24 +133,26 @@ impl Remote {
     /// The Service that leads to the master, as pods reach it.
     #[must_use]
     pub fn master_service(&self, name: &str) -> Endpoint {
-        self.service(&Names(name).master(), ports::REDIS)
+        self.service(&Names::of(&self.key(name)).master(), ports::REDIS)
     }
 
     /// The Service that leads to the replicas, as pods reach it.
     #[must_use]
     pub fn replicas_service(&self, name: &str) -> Endpoint {
-        self.service(&Names(name).replicas(), ports::REDIS)
+        self.service(&Names::of(&self.key(name)).replicas(), ports::REDIS)
     }
 
-    /// The Service of one Sentinel, as pods reach it.
+    /// The Services that are the addresses of so many Sentinels, as pods reach them.
     #[must_use]
-    pub fn sentinel_service(&self, sentinel: &str) -> Endpoint {
-        self.service(sentinel, ports::SENTINEL)
+    pub fn sentinel_services(&self, name: &str, count: u32) -> Vec<Endpoint> {
+        let key = self.key(name);
+        let address = |ordinal| Names::of(&key).address(MemberKind::Sentinel, ordinal);
+        (0..count).map(|ordinal| self.service(&address(ordinal), ports::SENTINEL)).collect()
     }
 
     /// The address of the Service that leads to the master.
     pub async fn master_address(&self, name: &str) -> Result<Option<Endpoint>, RemoteError> {
-        let service = Names(name).master();
+        let service = Names::of(&self.key(name)).master();
         let what = format!("the Service {service} cannot be read");
         let api = self.api::<k8s_openapi::api::core::v1::Service>();
         let found = api.get_opt(&service).await.map_err(|error| self.refused(what, &error))?;
@@ -150,29 +167,49 @@ impl Remote {
 
     /// Asks for a restart of every node, one at a time.
     pub async fn restart(&self, name: &str, at: jiff::Timestamp) -> Result<(), RemoteError> {
+        let key = self.key(name);
         let change = json!({ "metadata": { "annotations": { RESTARTED_AT: at.to_string() } } });
-        let patched = self.redis_api().patch(name, &PatchParams::default(), &Patch::Merge(change)).await;
-        patched.map(drop).map_err(|error| self.refused(format!("the Redis {name} cannot be changed"), &error))
+        let api = self.api_of(key.kind);
+        let patched = api.patch(&key.name, &PatchParams::default(), &Patch::Merge(change)).await;
+        patched.map(drop).map_err(|error| {
+            self.refused(format!("the {} {} cannot be changed", key.kind.name(), key.name), &error)
+        })
     }
 
-    async fn object(&self, name: &str) -> Result<DynamicObject, RemoteError> {
-        match self.redis_api().get_opt(name).await {
+    async fn object(&self, key: &Key) -> Result<DynamicObject, RemoteError> {
+        match self.api_of(key.kind).get_opt(&key.name).await {
             Ok(Some(object)) => Ok(object),
-            Ok(None) => Err(self.no_such_redis(name).await),
-            Err(error) => Err(self.refused(format!("the Redis {name} cannot be read"), &error)),
+            Ok(None) => Err(self.no_such(key).await),
+            Err(error) => {
+                Err(self.refused(format!("the {} {} cannot be read", key.kind.name(), key.name), &error))
+            }
         }
     }
 
-    async fn no_such_redis(&self, name: &str) -> RemoteError {
+    async fn no_such(&self, key: &Key) -> RemoteError {
         // Who may read one need not be allowed to list all: then nothing is suggested.
-        let known = self.redis_api().list(&ListParams::default()).await;
-        let known = known.map(|list| list.items.iter().map(ResourceExt::name_any).collect());
+        let known = self.api_of(key.kind).list(&ListParams::default()).await;
+        let known =
+            known.map(|list| list.items.iter().map(|item| spelled(&feed::key(key.kind, item))).collect());
         let namespace = self.namespace.clone();
-        RemoteError::NoSuchRedis { name: name.to_owned(), namespace, known: known.unwrap_or_default() }
+        RemoteError::NoSuchResource {
+            kind: key.kind,
+            name: key.name.clone(),
+            namespace,
+            known: known.unwrap_or_default(),
+        }
     }
 
-    fn redis_api(&self) -> Api<DynamicObject> {
-        Api::namespaced_with(self.client.clone(), &self.namespace, &redis_resource())
+    fn api_of(&self, kind: ResourceKind) -> Api<DynamicObject> {
+        Api::namespaced_with(self.client.clone(), &self.namespace, &resource_of(kind))
+    }
+
+    /// Which resource is meant: `cart` is a `Redis`, `redisfailover/cart` is not.
+    fn key(&self, name: &str) -> Key {
+        match name.split_once('/') {
+            Some((kind, name)) if is_failover(kind) => Key::failover(&self.namespace, name),
+            _ => Key::redis(&self.namespace, name),
+        }
     }
 
     fn api<K: Kind>(&self) -> Api<K> {
@@ -202,8 +239,24 @@ async fn configured(options: &RemoteOptions) -> Result<Config, RemoteError> {
     }
 }
 
-fn published(object: &DynamicObject) -> Result<Published, RemoteError> {
-    let key = feed::key(object);
+/// The names by which kubectl takes a kind.
+fn is_failover(kind: &str) -> bool {
+    let kind = kind.to_ascii_lowercase();
+    ["rf", "redisfailover", "redisfailovers", "redisfailovers.databases.spotahome.com"]
+        .contains(&kind.as_str())
+}
+
+/// As commands take it.
+#[must_use]
+pub fn spelled(key: &Key) -> String {
+    match key.kind {
+        ResourceKind::Redis => key.name.clone(),
+        ResourceKind::RedisFailover => format!("redisfailover/{}", key.name),
+    }
+}
+
+fn published(kind: ResourceKind, object: &DynamicObject) -> Result<Published, RemoteError> {
+    let key = feed::key(kind, object);
     let status = match object.data.get("status") {
         None => None,
         Some(status) => {

@@ -3,13 +3,13 @@
 use futures::{AsyncBufReadExt as _, Stream, TryStreamExt as _};
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
-    Api,
+    Api, ResourceExt as _,
     api::{AttachParams, DeleteParams, LogParams},
 };
 use tokio::io::AsyncReadExt as _;
 
 use super::{Remote, RemoteError, of_pod};
-use crate::objects::SERVER;
+use crate::names::{Names, owner_of};
 
 /// What a command says, at most, bytes.
 const MAX_SAID: u64 = 4096;
@@ -21,7 +21,8 @@ impl Remote {
         pod: &str,
         follow: bool,
     ) -> Result<impl Stream<Item = Result<String, RemoteError>> + use<>, RemoteError> {
-        let params = LogParams { container: Some(SERVER.to_owned()), follow, ..LogParams::default() };
+        let container = self.server_of(pod).await?;
+        let params = LogParams { container: Some(container.to_owned()), follow, ..LogParams::default() };
         match self.api::<Pod>().log_stream(pod, &params).await {
             Ok(stream) => {
                 let what = format!("the log of {pod} broke off");
@@ -38,7 +39,8 @@ impl Remote {
     /// Runs a command beside the server of this member, and waits for its end.
     pub async fn exec(&self, pod: &str, command: &[&str]) -> Result<(), RemoteError> {
         let what = format!("`{}` did not run in {pod}", command.join(" "));
-        let params = AttachParams::default().container(SERVER).stdout(false).stderr(true);
+        let container = self.server_of(pod).await?;
+        let params = AttachParams::default().container(container).stdout(false).stderr(true);
         let mut process = match self.api::<Pod>().exec(pod, command.iter().copied(), &params).await {
             Ok(process) => process,
             Err(error) => return Err(of_pod(self, pod, what, &error).await),
@@ -66,6 +68,22 @@ impl Remote {
                 next: "see whether the pod runs, and whether its image has a shell".to_owned(),
             }),
         }
+    }
+
+    /// The container of a pod that has the server.
+    async fn server_of(&self, pod: &str) -> Result<&'static str, RemoteError> {
+        let found = match self.api::<Pod>().get(pod).await {
+            Ok(found) => found,
+            Err(error) => {
+                return Err(of_pod(self, pod, format!("the pod {pod} cannot be read"), &error).await);
+            }
+        };
+        let container = owner_of(found.labels(), self.namespace.clone()).and_then(|key| {
+            let names = Names::of(&key);
+            let (kind, _) = names.member_of(pod, found.labels())?;
+            Some(names.container(kind))
+        });
+        container.ok_or_else(|| RemoteError::NoSuchMember { name: pod.to_owned(), known: Vec::new() })
     }
 
     /// Deletes a pod: its agent is asked to stop, or, by force, gets no time to.

@@ -58,7 +58,7 @@ impl Changes {
             if !wanted.contains(&name) && config.exists() {
                 let namespace = files::read_json::<SetConfig>(&config).ok().flatten();
                 let namespace = namespace.map_or(DEFAULT_NAMESPACE.to_owned(), |config| config.namespace);
-                self.pending.push_back(StoreChange::Deleted(Key { namespace, name }));
+                self.pending.push_back(StoreChange::Deleted(Key::redis(namespace, name)));
             }
         }
         Ok(())
@@ -102,7 +102,7 @@ impl Changes {
             Ok(stored) => StoreChange::Applied(Box::new(stored.checked)),
             Err(faults) => {
                 let key = before.map(|known| known.key.clone());
-                let unknown = || Key { namespace: DEFAULT_NAMESPACE.to_owned(), name: name.clone() };
+                let unknown = || Key::redis(DEFAULT_NAMESPACE, &name);
                 StoreChange::Refused(key.unwrap_or_else(unknown), faults)
             }
         };

@@ -8,7 +8,7 @@ use futures::{StreamExt as _, future::join_all};
 use jiff::Timestamp;
 use redoubt_api::{Condition, ConditionStatus, ConditionType, RedisStatus};
 use redoubt_drill::Target;
-use redoubt_kubernetes::{Published, Remote, RemoteError};
+use redoubt_kubernetes::{Published, Remote, RemoteError, spelled};
 use redoubt_local::Connection;
 use redoubt_redis::Endpoint;
 use redoubt_wire::{client::AgentClient, config::SetConfig};
@@ -40,17 +40,18 @@ pub(super) async fn reports(remote: &Remote) -> Result<Vec<Report>, Failure> {
 /// The status is worth showing also to those who may not ask the agents.
 async fn told(remote: &Remote, redis: Published) -> Report {
     let Published { key, generation, status } = redis;
-    let live = match set(remote, &key.name).await {
+    let name = spelled(&key);
+    let live = match set(remote, &name).await {
         Ok(set) => Live::new(&set.config, &set.answers().await),
         Err(failure) => {
             let why = failure.problems.iter().map(|problem| problem.message.as_str()).collect::<Vec<_>>();
-            say::warn(format_args!("{}: the agents were not asked: {}", key.name, why.join("; ")));
+            say::warn(format_args!("{name}: the agents were not asked: {}", why.join("; ")));
             Live::default()
         }
     };
     let status = status.unwrap_or_else(|| unseen(Timestamp::now()));
     let confirmed = is_ready(&status);
-    Report { name: key.name, namespace: key.namespace, generation, engine: None, status, live, confirmed }
+    Report { name, namespace: key.namespace, generation, engine: None, status, live, confirmed }
 }
 
 /// Before any operator saw it.
@@ -74,7 +75,7 @@ pub(super) async fn set(remote: &Remote, name: &str) -> Result<Set, Failure> {
     for (member, announced) in announced(&config) {
         tunnels.insert(announced.clone(), remote.tunnel(member, announced.port).await?);
     }
-    Ok(Set { config, secrets, tunnels, patience: ANSWER })
+    Ok(Set { name: name.to_owned(), config, secrets, tunnels, patience: ANSWER })
 }
 
 /// What every member announces, with its name.
@@ -91,18 +92,20 @@ fn announced(config: &SetConfig) -> Vec<(&str, &Endpoint)> {
 pub(super) async fn connection(remote: &Remote, name: &str) -> Result<Connection, Failure> {
     let (config, secrets) = (remote.config(name).await?, remote.secrets(name).await?);
     let sentinel = config.sentinel();
-    let entries = sentinel.into_iter().flat_map(|sentinel| &sentinel.sentinels);
+    let sentinels =
+        sentinel.map_or(0, |sentinel| u32::try_from(sentinel.sentinels.len()).unwrap_or(u32::MAX));
     let auth = config.access.auth;
     Ok(Connection {
         name: name.to_owned(),
         master_name: sentinel.map(|sentinel| sentinel.master_name.clone()),
-        sentinels: entries.map(|entry| remote.sentinel_service(&entry.name)).collect(),
+        sentinels: remote.sentinel_services(name, sentinels),
         cluster: Vec::new(),
         master: Some(remote.master_service(name)),
         replicas: (config.nodes.len() > 1).then(|| remote.replicas_service(name)).into_iter().collect(),
         username: redoubt_local::APPLICATION_USER.to_owned(),
         password: auth.then(|| secrets.application.current().clone()),
-        sentinel_password: (auth && sentinel.is_some()).then(|| secrets.sentinel.current().clone()),
+        sentinel_password: (config.access.asks_at_sentinels() && sentinel.is_some())
+            .then(|| secrets.sentinel.current().clone()),
     })
 }
 
@@ -136,7 +139,7 @@ pub(super) async fn target(remote: &Remote, set: &Set) -> Result<Target, Failure
         );
         return Ok(target);
     }
-    let service = remote.master_address(&set.config.name).await?;
+    let service = remote.master_address(&set.name).await?;
     Ok(Target { reach: BTreeMap::new(), service, ..target })
 }
 
@@ -157,7 +160,7 @@ impl From<RemoteError> for Failure {
     fn from(error: RemoteError) -> Self {
         let failure = Self::new(code(&error), &error).hint(error.next());
         match &error {
-            RemoteError::NoSuchRedis { name, known, .. } | RemoteError::NoSuchMember { name, known } => {
+            RemoteError::NoSuchResource { name, known, .. } | RemoteError::NoSuchMember { name, known } => {
                 match nearest(name, known) {
                     Some(nearest) => failure.hint(format_args!("did you mean {nearest:?}?")),
                     None if known.is_empty() => failure,
@@ -172,7 +175,7 @@ impl From<RemoteError> for Failure {
 fn code(error: &RemoteError) -> Code {
     match error {
         RemoteError::Config(_) => Code::Fault,
-        RemoteError::NoSuchRedis { .. } | RemoteError::NoSuchMember { .. } => Code::NotFound,
+        RemoteError::NoSuchResource { .. } | RemoteError::NoSuchMember { .. } => Code::NotFound,
         RemoteError::NotYet { .. } => Code::NotHealthy,
         RemoteError::Unfit { .. } | RemoteError::Refused { .. } => Code::Failed,
     }

@@ -68,7 +68,7 @@ impl Saboteur for ClusterSaboteur<'_> {
     }
 
     async fn roll(&self) -> Result<(), Sabotage> {
-        let name = &self.set.config.name;
+        let name = &self.set.name;
         let asked = self.remote.restart(name, Timestamp::now()).await;
         asked.map_err(|error| refused(&format!("cannot ask for a restart of the nodes of {name}"), &error))
     }

@@ -63,7 +63,13 @@ pub(super) fn set(local: &Local, name: &str) -> Result<Set, Failure> {
         return Err(Failure::new(Code::NotHealthy, format_args!("{name} is not started yet"))
             .hint("start it with `redoubt up`"));
     };
-    Ok(Set { secrets: local.secrets(name)?, config, tunnels: BTreeMap::new(), patience: ANSWER })
+    Ok(Set {
+        name: name.to_owned(),
+        secrets: local.secrets(name)?,
+        config,
+        tunnels: BTreeMap::new(),
+        patience: ANSWER,
+    })
 }
 
 /// The same judgement the engine would make, on what the agents say: all there is without one.

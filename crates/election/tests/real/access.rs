@@ -58,7 +58,7 @@ async fn users_with_the_least_rights_crash_and_hand_over() {
     lab.start_node(first, Some(second));
     lab.whole(second).await;
     let outcome = writers.finish(&lab, second).await;
-    assert_eq!(outcome.lost, 0, "of {}", outcome.acknowledged);
+    outcome.lost_no_more_than_a_kill_does();
 }
 
 #[tokio::test]

@@ -71,6 +71,7 @@ fn is_node(pod: &str) -> bool {
     !pod.starts_with("cart-sentinel-")
 }
 
+/// Who leads; nobody for the moment in which the Lease is gone.
 fn holder() -> String {
     kubectl(&[
         "--namespace",
@@ -78,6 +79,7 @@ fn holder() -> String {
         "get",
         "lease",
         "redoubt-operator",
+        "--ignore-not-found",
         "--output",
         "jsonpath={.spec.holderIdentity}",
     ])

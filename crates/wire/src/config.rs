@@ -170,6 +170,18 @@ impl SentinelDoor {
 }
 
 impl Access {
+    /// What an application may where nothing else is asked for: with a password, or without.
+    #[must_use]
+    pub const fn usual(auth: bool) -> Self {
+        Self {
+            auth,
+            admin_commands: false,
+            protect_sentinel_channel: false,
+            sentinel_door: SentinelDoor::AsNodes,
+            denied_commands: Vec::new(),
+        }
+    }
+
     /// The application logs in at the Sentinels too.
     #[must_use]
     pub fn asks_at_sentinels(&self) -> bool {

@@ -45,13 +45,7 @@ fn set(nodes: usize) -> SetConfig {
             hang_limit_ms: 3000,
         },
         grace_period_ms: 30_000,
-        access: Access {
-            auth: true,
-            admin_commands: false,
-            protect_sentinel_channel: false,
-            sentinel_door: SentinelDoor::AsNodes,
-            denied_commands: Vec::new(),
-        },
+        access: Access::usual(true),
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use redoubt_redis::Endpoint;
 use redoubt_wire::{
-    config::{Access, ClusterConfig, Durability, NodeEntry, Persistence, SentinelDoor, SetConfig, Topology},
+    config::{Access, ClusterConfig, Durability, NodeEntry, Persistence, SetConfig, Topology},
     state::{ClusterView, NodeState, OnDisk, Phase, Record, Replication},
 };
 
@@ -48,13 +48,7 @@ pub(super) fn set(shards: u32, nodes: u32) -> SetConfig {
             hang_limit_ms: 3000,
         },
         grace_period_ms: 30_000,
-        access: Access {
-            auth: true,
-            admin_commands: false,
-            protect_sentinel_channel: false,
-            sentinel_door: SentinelDoor::AsNodes,
-            denied_commands: Vec::new(),
-        },
+        access: Access::usual(true),
     }
 }
 

@@ -6,8 +6,8 @@ use redoubt_redis::{Connector, Credentials, Endpoint};
 use redoubt_wire::{
     AGENT_PORT, API_VERSION,
     config::{
-        Access, Durability, NodeEntry, Persistence, SentinelConfig, SentinelDoor, SentinelEntry, SetConfig,
-        Topology, sentinel_id,
+        Access, Durability, NodeEntry, Persistence, SentinelConfig, SentinelEntry, SetConfig, Topology,
+        sentinel_id,
     },
     secrets::{Secrets, generate_missing},
 };
@@ -169,13 +169,7 @@ fn config() -> SetConfig {
             hang_limit_ms: 3_000,
         },
         grace_period_ms: 30_000,
-        access: Access {
-            auth: true,
-            admin_commands: false,
-            protect_sentinel_channel: false,
-            sentinel_door: SentinelDoor::AsNodes,
-            denied_commands: Vec::new(),
-        },
+        access: Access::usual(true),
     }
 }
 

@@ -2,9 +2,7 @@
 
 use redoubt_wire::{
     API_VERSION,
-    config::{
-        Access, Durability, Persistence, SentinelConfig, SentinelDoor, SentinelEntry, Topology, sentinel_id,
-    },
+    config::{Access, Durability, Persistence, SentinelConfig, SentinelEntry, Topology, sentinel_id},
     state::OnDisk,
 };
 
@@ -53,13 +51,7 @@ pub(crate) fn config() -> SetConfig {
             hang_limit_ms: 3000,
         },
         grace_period_ms: 30_000,
-        access: Access {
-            auth: true,
-            admin_commands: false,
-            protect_sentinel_channel: false,
-            sentinel_door: SentinelDoor::AsNodes,
-            denied_commands: Vec::new(),
-        },
+        access: Access::usual(true),
     }
 }
 

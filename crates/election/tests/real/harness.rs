@@ -18,8 +18,8 @@ use redoubt_election::{Context, Request};
 use redoubt_redis::{Connection, Connector, Credentials, Endpoint, role::Role};
 use redoubt_wire::{
     config::{
-        Access, Durability, NodeEntry, Persistence, SentinelConfig, SentinelDoor, SentinelEntry, SetConfig,
-        Topology, sentinel_id,
+        Access, Durability, NodeEntry, Persistence, SentinelConfig, SentinelEntry, SetConfig, Topology,
+        sentinel_id,
     },
     failover::Cause,
 };
@@ -159,13 +159,7 @@ fn set(net: &str, shape: &Shape) -> SetConfig {
             hang_limit_ms: 3000,
         },
         grace_period_ms: 10_000,
-        access: Access {
-            auth: false,
-            admin_commands: false,
-            protect_sentinel_channel: false,
-            sentinel_door: SentinelDoor::AsNodes,
-            denied_commands: Vec::new(),
-        },
+        access: Access::usual(false),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
 use redoubt_redis::{Connection, Connector, Error, sentinel::HELLO_CHANNEL};
 use redoubt_serverconf::acl;
 use redoubt_wire::{
-    config::{Access, SentinelDoor, SetConfig, Topology},
+    config::{Access, SetConfig, Topology},
     secrets::{Password, SENTINEL_USER},
 };
 
@@ -29,13 +29,7 @@ async fn alone(access: Access) -> Whole {
     Whole::start(set, set::secrets()).await
 }
 
-const APPLICATION: Access = Access {
-    auth: true,
-    admin_commands: false,
-    protect_sentinel_channel: false,
-    sentinel_door: SentinelDoor::AsNodes,
-    denied_commands: Vec::new(),
-};
+const APPLICATION: Access = Access::usual(true);
 
 async fn is_denied(connection: &mut Connection, command: &str) -> bool {
     let words: Vec<&str> = command.split_whitespace().collect();

@@ -3,8 +3,8 @@
 use redoubt_redis::Endpoint;
 use redoubt_wire::{
     config::{
-        Access, Durability, NodeEntry, Persistence, SentinelConfig, SentinelDoor, SentinelEntry, SetConfig,
-        Topology, sentinel_id,
+        Access, Durability, NodeEntry, Persistence, SentinelConfig, SentinelEntry, SetConfig, Topology,
+        sentinel_id,
     },
     secrets::{Password, Secrets},
 };
@@ -67,12 +67,6 @@ pub(crate) fn set_at(net: &str, nodes: usize, sentinels: usize) -> SetConfig {
             hang_limit_ms: 3000,
         },
         grace_period_ms: 30_000,
-        access: Access {
-            auth: true,
-            admin_commands: false,
-            protect_sentinel_channel: false,
-            sentinel_door: SentinelDoor::AsNodes,
-            denied_commands: Vec::new(),
-        },
+        access: Access::usual(true),
     }
 }

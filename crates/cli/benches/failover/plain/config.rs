@@ -7,8 +7,8 @@ use redoubt_redis::Endpoint;
 use redoubt_wire::{
     API_VERSION,
     config::{
-        Access, Durability, NodeEntry, Persistence, SentinelConfig, SentinelDoor, SentinelEntry, SetConfig,
-        Topology, sentinel_id,
+        Access, Durability, NodeEntry, Persistence, SentinelConfig, SentinelEntry, SetConfig, Topology,
+        sentinel_id,
     },
     secrets::{Secrets, generate_missing},
 };
@@ -99,13 +99,7 @@ fn set() -> SetConfig {
             hang_limit_ms: 3_000,
         },
         grace_period_ms: 30_000,
-        access: Access {
-            auth: false,
-            admin_commands: true,
-            protect_sentinel_channel: false,
-            sentinel_door: SentinelDoor::AsNodes,
-            denied_commands: Vec::new(),
-        },
+        access: Access { admin_commands: true, ..Access::usual(false) },
     }
 }
 

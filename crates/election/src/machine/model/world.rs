@@ -4,8 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use redoubt_redis::Endpoint;
 use redoubt_wire::config::{
-    Access, Durability, NodeEntry, Persistence, SentinelConfig, SentinelDoor, SentinelEntry, SetConfig,
-    Topology,
+    Access, Durability, NodeEntry, Persistence, SentinelConfig, SentinelEntry, SetConfig, Topology,
 };
 
 use crate::{
@@ -55,13 +54,7 @@ pub(crate) fn set(nodes: usize, sentinels: usize) -> Arc<SetConfig> {
             hang_limit_ms: 3000,
         },
         grace_period_ms: 10_000,
-        access: Access {
-            auth: false,
-            admin_commands: false,
-            protect_sentinel_channel: false,
-            sentinel_door: SentinelDoor::AsNodes,
-            denied_commands: Vec::new(),
-        },
+        access: Access::usual(false),
     })
 }
 

@@ -191,7 +191,7 @@ pub(crate) struct NamedArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct StatusArgs {
-    /// Name of the Redis; all of them without one
+    /// Name of the Redis, on Kubernetes also `redisfailover/NAME`; all of them without one
     pub name: Option<String>,
     /// Form of the output
     #[arg(short, long, value_enum, default_value_t = StatusForm::Text)]
@@ -227,7 +227,7 @@ pub(crate) enum DataForm {
 
 #[derive(Debug, Args)]
 pub(crate) struct ConnectionArgs {
-    /// Name of the Redis
+    /// Name of the Redis; on Kubernetes also `redisfailover/NAME`
     pub name: String,
     /// Form of the output
     #[arg(short, long, value_enum, default_value_t = ConnectionForm::Text)]
@@ -254,7 +254,7 @@ pub(crate) enum ConnectionForm {
 
 #[derive(Debug, Args)]
 pub(crate) struct SwitchoverArgs {
-    /// Name of the Redis
+    /// Name of the Redis; on Kubernetes also `redisfailover/NAME`
     pub name: String,
     /// The node that shall lead; without it, the best replica. In a cluster it is needed: it leads its shard
     #[arg(long, value_name = "NODE")]
@@ -268,7 +268,7 @@ pub(crate) struct SwitchoverArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct RedisCliArgs {
-    /// Name of the Redis
+    /// Name of the Redis; on Kubernetes also `redisfailover/NAME`
     pub name: String,
     /// Arguments for redis-cli; without any, it opens a prompt
     #[arg(last = true, value_name = "ARGS")]

@@ -17,7 +17,7 @@ const MAX_SECONDS: u64 = 1800;
 
 #[derive(Debug, Args)]
 pub(crate) struct DrillArgs {
-    /// Name of the Redis
+    /// Name of the Redis; on Kubernetes also `redisfailover/NAME`
     pub name: String,
     /// What to break
     #[arg(value_parser = scenarios())]

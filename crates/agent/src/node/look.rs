@@ -176,9 +176,11 @@ impl Node {
         let master = seen.leads();
         let alone = matches!(&seen.replication, Replication::Master { replicas } if replicas.is_empty());
         watchman.alone_since = alone.then(|| watchman.alone_since.unwrap_or(now));
-        let whole =
-            seen.replicas_in_reach().is_some_and(|replicas| replicas + 1 >= self.agent.set.nodes.len());
-        watchman.whole_since = whole.then(|| watchman.whole_since.unwrap_or(now));
+        let whole = seen.replicas_in_reach().map(|replicas| replicas + 1 >= self.agent.set.nodes.len());
+        watchman.whole_since = (whole == Some(true)).then(|| watchman.whole_since.unwrap_or(now));
+        if whole == Some(false) {
+            watchman.missing_at = Some(now);
+        }
         if !seen.loading && watchman.joined {
             self.last_seen = Some(LastSeen { master, offset: seen.offset, replid: seen.replid.clone() });
             self.durable.saw(&seen);

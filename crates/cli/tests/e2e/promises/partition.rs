@@ -96,6 +96,11 @@ fn a_master_cut_off_with(side: &Side) {
         lab.history("cart")
     );
     assert!(last < another_leads, "two masters took writes:\n{}", lab.history("cart"));
+    assert!(
+        lab.history("cart").contains("FenceClosed"),
+        "what the replicas had said before the cut could have opened it again:\n{}",
+        lab.history("cart")
+    );
     let mut now = sight.connect(&master).unwrap();
     assert_eq!(went.lost(Instant::now(), &mut now), 0, "written at the new master");
     assert_eq!(stayed.lost(cut, &mut now), 0, "written before the cut");

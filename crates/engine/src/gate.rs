@@ -61,9 +61,14 @@ impl<P: Platform> Gate<P> {
             .await
     }
 
-    pub(crate) async fn lead(&self, key: &Key, master: &str) -> Result<(), PlatformError> {
-        limited(&self.quick, QUICK_DEADLINE, "leading clients to the master", self.platform.lead(key, master))
-            .await
+    pub(crate) async fn lead(&self, key: &Key, masters: &[String]) -> Result<(), PlatformError> {
+        limited(
+            &self.quick,
+            QUICK_DEADLINE,
+            "leading clients to the master",
+            self.platform.lead(key, masters),
+        )
+        .await
     }
 
     pub(crate) async fn apply(&self, workload: &Workload) -> Result<(), PlatformError> {

@@ -42,10 +42,15 @@ pub trait Platform: Send + Sync + 'static {
         member: &str,
     ) -> impl Future<Output = Result<(), PlatformError>> + Send;
 
-    /// Has clients find this node as the master, and shows who is what. Called whenever something may have changed, also
+    /// Has clients find these nodes as the masters, of a cluster one for each shard whose master is known, and shows who is
+    /// what. Called whenever something may have changed, also
     /// beside other calls, so it must cost little and write only what differs. A platform whose clients find the master
     /// by themselves has nothing to do.
-    fn lead(&self, _key: &Key, _master: &str) -> impl Future<Output = Result<(), PlatformError>> + Send {
+    fn lead(
+        &self,
+        _key: &Key,
+        _masters: &[String],
+    ) -> impl Future<Output = Result<(), PlatformError>> + Send {
         std::future::ready(Ok(()))
     }
 

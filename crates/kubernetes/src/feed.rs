@@ -170,15 +170,6 @@ mod tests {
         let refused =
             words(&Feed::new(ResourceKind::Redis).changes(&Event::Apply(redis("a", "1", &tolerations))));
         assert!(refused[0].contains("spec.placement.tolerations: "), "{refused:?}");
-        let cluster = json!({ "mode": "Cluster" });
-        let refused =
-            words(&Feed::new(ResourceKind::Redis).changes(&Event::Apply(redis("a", "1", &cluster))));
-        assert_eq!(
-            refused,
-            [
-                "refused a: spec.mode: Cluster is not available on Kubernetes yet; write Sentinel or Standalone"
-            ]
-        );
     }
 
     #[test]

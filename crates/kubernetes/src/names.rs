@@ -4,12 +4,17 @@
 use std::collections::BTreeMap;
 
 use redoubt_api::{Key, ResourceKind, Role};
-use redoubt_engine::platform::MemberKind;
+use redoubt_engine::{
+    Counts,
+    platform::{MemberKind, Seat},
+};
 
 /// Ports of pods and Services.
 pub mod ports {
     /// A data node's server.
     pub const REDIS: i32 = 6379;
+    /// Where the nodes of a cluster talk to each other.
+    pub const BUS: i32 = 16379;
     /// A Sentinel.
     pub const SENTINEL: i32 = 26379;
     /// An agent: metrics, health, state.
@@ -48,14 +53,62 @@ pub mod labels {
     pub const ROLE: &str = "redoubt.dev/role";
     /// The same of a `RedisFailover`: `master` or `slave`.
     pub const FAILOVER_ROLE: &str = "redisfailovers-role";
+    /// Which shard of a cluster it belongs to.
+    pub const SHARD: &str = "redoubt.dev/shard";
     /// Those that objects are found by.
-    pub(crate) const OURS: [&str; 8] =
-        [NAME, INSTANCE, COMPONENT, PART_OF, MANAGED_BY, FAILOVER, ROLE, FAILOVER_ROLE];
+    pub(crate) const OURS: [&str; 9] =
+        [NAME, INSTANCE, COMPONENT, PART_OF, MANAGED_BY, FAILOVER, ROLE, FAILOVER_ROLE, SHARD];
     /// On pods: digest of the template they were started with.
     pub const TEMPLATE: &str = "redoubt.dev/template";
     /// On pods: revision of the configuration they were last told of. A changed annotation has the kubelet look at the
     /// pod's volumes at once; without it a changed `ConfigMap` takes up to a minute and a half.
     pub const CONFIG: &str = "redoubt.dev/config";
+}
+
+/// The members of one StatefulSet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Group {
+    /// All data nodes, where there are no shards.
+    Nodes,
+    /// The nodes of one shard of a cluster.
+    Shard(u32),
+    /// All Sentinels.
+    Sentinels,
+}
+
+impl Group {
+    /// Those of so many members.
+    pub(crate) fn all(counts: Counts) -> impl Iterator<Item = Self> {
+        let whole = (counts.shards == 0).then_some(Self::Nodes);
+        let sentinels = (counts.sentinels > 0).then_some(Self::Sentinels);
+        whole.into_iter().chain((0..counts.shards).map(Self::Shard)).chain(sentinels)
+    }
+
+    /// What its members are.
+    #[must_use]
+    pub fn kind(self) -> MemberKind {
+        match self {
+            Self::Nodes | Self::Shard(_) => MemberKind::Node,
+            Self::Sentinels => MemberKind::Sentinel,
+        }
+    }
+
+    /// Where a member belongs, and its place there.
+    pub(crate) fn of(kind: MemberKind, ordinal: u32) -> (Self, u32) {
+        match (kind, Seat::of(ordinal)) {
+            (MemberKind::Sentinel, _) => (Self::Sentinels, ordinal),
+            (MemberKind::Node, Some(Seat { shard, index })) => (Self::Shard(shard), index),
+            (MemberKind::Node, None) => (Self::Nodes, ordinal),
+        }
+    }
+
+    /// The ordinal of the member in this place.
+    pub(crate) fn ordinal(self, index: u32) -> u32 {
+        match self {
+            Self::Nodes | Self::Sentinels => index,
+            Self::Shard(shard) => Seat { shard, index }.number(),
+        }
+    }
 }
 
 /// The names of everything that is made for one resource.
@@ -83,7 +136,7 @@ impl<'a> Names<'a> {
         }
     }
 
-    /// The data nodes' StatefulSet, their headless Service.
+    /// The headless Service of the data nodes, and their StatefulSet where there are no shards.
     #[must_use]
     pub fn nodes(self) -> String {
         self.made("", "rfr-")
@@ -95,12 +148,21 @@ impl<'a> Names<'a> {
         self.made("-sentinel", "rfs-")
     }
 
-    /// The StatefulSet of this kind of member.
+    /// What belongs to all members of this kind: their Service, their NetworkPolicy.
     #[must_use]
-    pub fn set(self, kind: MemberKind) -> String {
+    pub fn of_kind(self, kind: MemberKind) -> String {
         match kind {
             MemberKind::Node => self.nodes(),
             MemberKind::Sentinel => self.sentinels(),
+        }
+    }
+
+    /// The StatefulSet of these members, and their budget: `cart`, `cart-shard-0`, `cart-sentinel`.
+    #[must_use]
+    pub fn set(self, group: Group) -> String {
+        match group {
+            Group::Nodes | Group::Sentinels => self.of_kind(group.kind()),
+            Group::Shard(shard) => format!("{}-shard-{shard}", self.nodes()),
         }
     }
 
@@ -128,10 +190,11 @@ impl<'a> Names<'a> {
         self.made("-config", "rfc-")
     }
 
-    /// A member, and its pod: `cart-0`, `cart-sentinel-0`.
+    /// A member, and its pod: `cart-0`, `cart-shard-0-0`, `cart-sentinel-0`.
     #[must_use]
     pub fn member(self, kind: MemberKind, ordinal: u32) -> String {
-        format!("{}-{ordinal}", self.set(kind))
+        let (group, index) = Group::of(kind, ordinal);
+        format!("{}-{index}", self.set(group))
     }
 
     /// The Service that is a member's address: the name of the member for a `Redis`. A `RedisFailover` may be called
@@ -163,12 +226,18 @@ impl<'a> Names<'a> {
         }
     }
 
-    /// What the pods of this kind are selected by; never changes, since a StatefulSet's selector cannot.
+    /// What the pods of this kind are selected by.
     #[must_use]
     pub fn selector(self, kind: MemberKind) -> BTreeMap<String, String> {
         let mut labels = self.instance();
         labels.insert(labels::COMPONENT.to_owned(), self.component(kind).to_owned());
         labels
+    }
+
+    /// What the pods of these members are selected by; never changes, since a StatefulSet's selector cannot.
+    #[must_use]
+    pub fn selector_of(self, group: Group) -> BTreeMap<String, String> {
+        with_shard(self.selector(group.kind()), group)
     }
 
     /// What all pods of the resource are selected by.
@@ -201,6 +270,12 @@ impl<'a> Names<'a> {
         labels
     }
 
+    /// Labels of an object that belongs to these members.
+    #[must_use]
+    pub fn labels_of_group(self, group: Group) -> BTreeMap<String, String> {
+        with_shard(self.labels_of(group.kind()), group)
+    }
+
     /// The label of a pod that says which role its node has, and its value.
     #[must_use]
     pub fn role(self, role: Role) -> (&'static str, &'static str) {
@@ -212,14 +287,25 @@ impl<'a> Names<'a> {
         }
     }
 
-    /// What a pod is, by its name and its labels.
-    pub(crate) fn member_of(self, pod: &str, labels: &BTreeMap<String, String>) -> Option<(MemberKind, u32)> {
+    /// Where a pod belongs and its place there, by its name and its labels.
+    pub(crate) fn place_of(self, pod: &str, labels: &BTreeMap<String, String>) -> Option<(Group, u32)> {
+        let (_, index) = pod.rsplit_once('-')?;
+        Some((self.group_of(labels)?, index.parse().ok()?))
+    }
+
+    /// Whose an object with these labels is.
+    pub(crate) fn group_of(self, labels: &BTreeMap<String, String>) -> Option<Group> {
         let component = labels.get(labels::COMPONENT)?;
-        let kind = [MemberKind::Node, MemberKind::Sentinel]
-            .into_iter()
-            .find(|kind| component == self.component(*kind))?;
-        let (_, ordinal) = pod.rsplit_once('-')?;
-        Some((kind, ordinal.parse().ok()?))
+        if component == self.component(MemberKind::Sentinel) {
+            return Some(Group::Sentinels);
+        }
+        if component != self.component(MemberKind::Node) {
+            return None;
+        }
+        match labels.get(labels::SHARD) {
+            None => Some(Group::Nodes),
+            Some(shard) => shard.parse().ok().map(Group::Shard),
+        }
     }
 
     /// Value of [`labels::COMPONENT`].
@@ -238,6 +324,13 @@ pub(crate) fn owner_of(labels: &BTreeMap<String, String>, namespace: String) -> 
         return Some(Key::failover(namespace, name));
     }
     labels.get(labels::INSTANCE).map(|name| Key::redis(namespace, name))
+}
+
+fn with_shard(mut labels: BTreeMap<String, String>, group: Group) -> BTreeMap<String, String> {
+    if let Group::Shard(shard) = group {
+        labels.insert(labels::SHARD.to_owned(), shard.to_string());
+    }
+    labels
 }
 
 fn pairs<const N: usize>(pairs: [(&str, &str); N]) -> BTreeMap<String, String> {
@@ -346,14 +439,37 @@ mod tests {
     fn a_pod_says_what_it_is() {
         let (redis, failover) = (Key::redis("shop", "cart"), Key::failover("shop", "cart"));
         let of = |key: &Key, pod: &str, component: &str| {
-            Names::of(key).member_of(pod, &pairs([(labels::COMPONENT, component)]))
+            Names::of(key).place_of(pod, &pairs([(labels::COMPONENT, component)]))
         };
-        assert_eq!(of(&redis, "cart-2", "node"), Some((MemberKind::Node, 2)));
-        assert_eq!(of(&redis, "cart-sentinel-0", "sentinel"), Some((MemberKind::Sentinel, 0)));
+        assert_eq!(of(&redis, "cart-2", "node"), Some((Group::Nodes, 2)));
+        assert_eq!(of(&redis, "cart-sentinel-0", "sentinel"), Some((Group::Sentinels, 0)));
         assert_eq!(of(&redis, "cart", "node"), None);
-        assert_eq!(of(&failover, "rfr-cart-2", "redis"), Some((MemberKind::Node, 2)));
+        assert_eq!(of(&failover, "rfr-cart-2", "redis"), Some((Group::Nodes, 2)));
         assert_eq!(of(&failover, "rfr-cart-2", "node"), None);
-        assert_eq!(Names::of(&redis).member_of("cart-2", &BTreeMap::new()), None);
+        assert_eq!(Names::of(&redis).place_of("cart-2", &BTreeMap::new()), None);
+    }
+
+    #[test]
+    fn a_node_of_a_shard_is_found_by_its_name_and_its_labels() {
+        let key = Key::redis("shop", "cart");
+        let names = Names::of(&key);
+        let ordinal = Group::Shard(2).ordinal(1);
+        assert_eq!(names.member(MemberKind::Node, ordinal), "cart-shard-2-1");
+        assert_eq!(names.address(MemberKind::Node, ordinal), "cart-shard-2-1");
+        assert_eq!(Group::of(MemberKind::Node, ordinal), (Group::Shard(2), 1));
+        let labels = names.labels_of_group(Group::Shard(2));
+        assert_eq!(names.place_of("cart-shard-2-1", &labels), Some((Group::Shard(2), 1)));
+        assert_eq!(names.selector_of(Group::Shard(2))["redoubt.dev/shard"], "2");
+        assert!(!names.selector(MemberKind::Node).contains_key("redoubt.dev/shard"));
+    }
+
+    #[test]
+    fn each_shard_is_a_group_of_its_own() {
+        let of =
+            |nodes, shards, sentinels| Group::all(Counts { nodes, shards, sentinels }).collect::<Vec<_>>();
+        assert_eq!(of(1, 0, 0), [Group::Nodes]);
+        assert_eq!(of(3, 0, 3), [Group::Nodes, Group::Sentinels]);
+        assert_eq!(of(2, 3, 0), [Group::Shard(0), Group::Shard(1), Group::Shard(2)]);
     }
 
     /// A label that a user has on the resource and the old operator copied, as Helm's, says nothing.

@@ -36,7 +36,7 @@ pub(crate) async fn preflight(cluster: &Cluster, wanted: Wanted<'_>) -> Result<(
     for claim in &claims {
         cluster.could_create(claim).await?;
     }
-    for pod in &pods {
+    for (_, pod) in &pods {
         cluster.could_create(pod).await?;
     }
     for service in member_services(wanted) {
@@ -64,11 +64,7 @@ pub(crate) async fn preflight(cluster: &Cluster, wanted: Wanted<'_>) -> Result<(
 }
 
 fn member_services(wanted: Wanted<'_>) -> Vec<k8s_openapi::api::core::v1::Service> {
-    let uid = &wanted.workload.config.uid;
-    let of = |kind, count| objects::member_services(wanted.redis(), uid, kind, count);
-    let mut services = of(MemberKind::Node, wanted.workload.nodes);
-    services.extend(of(MemberKind::Sentinel, wanted.workload.sentinels));
-    services
+    objects::member_services(wanted.redis(), &wanted.workload.config.uid, wanted.workload.counts())
 }
 
 fn empty_secret(wanted: Wanted<'_>) -> Secret {
@@ -121,12 +117,18 @@ async fn quotas(cluster: &Cluster, wanted: Wanted<'_>) -> Result<(), PlatformErr
 fn need(wanted: Wanted<'_>) -> Need {
     let mut need = Need::new();
     let (pods, claims) = objects::probes(wanted);
-    for (pod, count) in pods.iter().zip([wanted.workload.nodes, wanted.workload.sentinels]) {
-        quota::add_pods(&mut need, pod, count);
+    let counts = wanted.workload.counts();
+    for (kind, pod) in &pods {
+        quota::add_pods(&mut need, pod, counts.total(*kind));
     }
     let volume = &wanted.redis().spec.persistence.volume;
     if !claims.is_empty() {
-        quota::add_claims(&mut need, volume.size, volume.storage_class.as_deref(), wanted.workload.nodes);
+        quota::add_claims(
+            &mut need,
+            volume.size,
+            volume.storage_class.as_deref(),
+            counts.total(MemberKind::Node),
+        );
     }
     let Objects { config: _, services, network_policies, budgets, stateful_sets } = Objects::new(wanted);
     quota::add_objects(&mut need, "configmaps", "", 1);

@@ -8,7 +8,7 @@ use k8s_openapi::api::{
 };
 use kube::{Api, ResourceExt as _, api::ListParams};
 use redoubt_api::Key;
-use redoubt_engine::platform::{MemberKind, PlatformError};
+use redoubt_engine::platform::PlatformError;
 
 use crate::{
     access::{Cluster, Kind},
@@ -41,8 +41,8 @@ pub(crate) async fn is_away(cluster: &Cluster, key: &Key) -> Result<(), Platform
         });
     }
     let made = Names::of(key);
-    refuse_made::<StatefulSet>(cluster, key, &made.set(MemberKind::Node)).await?;
-    refuse_made::<Deployment>(cluster, key, &made.set(MemberKind::Sentinel)).await
+    refuse_made::<StatefulSet>(cluster, key, &made.nodes()).await?;
+    refuse_made::<Deployment>(cluster, key, &made.sentinels()).await
 }
 
 async fn refuse_made<K: Kind>(cluster: &Cluster, key: &Key, name: &str) -> Result<(), PlatformError> {

@@ -18,7 +18,6 @@ use kube::{
     },
 };
 use redoubt_api::{Key, ResourceKind};
-use redoubt_engine::platform::MemberKind;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
@@ -27,7 +26,7 @@ use tracing::warn;
 use crate::{
     access::{Cluster, resource_of},
     definition::{self, Definition},
-    names::{Names, labels, owner_of},
+    names::{Group, Names, labels, owner_of},
 };
 
 /// Where to look.
@@ -47,7 +46,7 @@ pub(crate) struct Stores {
     /// What the cluster knows of a `RedisFailover`.
     pub(crate) definition: watch::Receiver<Definition>,
     pub(crate) pods: Store<Pod>,
-    pub(crate) sets: Store<StatefulSet>,
+    sets: Store<StatefulSet>,
     pub(crate) services: Store<Service>,
     slices: Store<EndpointSlice>,
     /// Counts what was told of pods.
@@ -126,10 +125,16 @@ impl Stores {
         }
     }
 
-    /// The StatefulSet of one kind of member.
-    pub(crate) fn set(&self, key: &Key, kind: MemberKind) -> Option<Arc<StatefulSet>> {
-        let reference = ObjectRef::new(&Names::of(key).set(kind)).within(&key.namespace);
+    /// The StatefulSet of these members.
+    pub(crate) fn set(&self, key: &Key, group: Group) -> Option<Arc<StatefulSet>> {
+        let reference = ObjectRef::new(&Names::of(key).set(group)).within(&key.namespace);
         self.sets.get(&reference).filter(|set| belongs(set.as_ref(), key))
+    }
+
+    /// All StatefulSets of a Redis.
+    pub(crate) fn sets(&self, key: &Key) -> Vec<(Group, Arc<StatefulSet>)> {
+        let of = |set: Arc<StatefulSet>| Some((Names::of(key).group_of(set.labels())?, set));
+        self.sets.state_filter(|set| belongs(set, key)).into_iter().filter_map(of).collect()
     }
 
     /// The pods of a Redis.

@@ -32,10 +32,14 @@ const LONGEST: [(&str, u32); 3] = [
     ("/properties/spec/properties/persistence/properties/volume/properties/size", 64),
 ];
 
-const SPEC: [(&str, &str); 4] = [
+const SPEC: [(&str, &str); 5] = [
     (
-        "self.?mode.orValue('Sentinel') != 'Cluster'",
-        "spec.mode: Cluster is not available on Kubernetes yet; write Sentinel or Standalone",
+        "self.?mode.orValue('Sentinel') != 'Cluster' || !has(self.replicas)",
+        "spec.replicas: has no meaning in mode Cluster: each shard has its own replicas; write spec.shards and spec.replicasPerShard",
+    ),
+    (
+        "self.?mode.orValue('Sentinel') == 'Cluster' || (!has(self.shards) && !has(self.replicasPerShard))",
+        "spec.shards, spec.replicasPerShard: have a meaning in mode Cluster only; remove them, or write mode: Cluster",
     ),
     (
         "self.?mode.orValue('Sentinel') != 'Standalone' || self.?replicas.orValue(1) == 1",

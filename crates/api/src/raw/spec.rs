@@ -91,7 +91,7 @@ pub enum Mode {
     Standalone,
     /// One master, replicas that follow it, and Sentinels that elect the next master.
     Sentinel,
-    /// Several masters that share the slots, each with its replicas. Not on Kubernetes yet.
+    /// Several masters that share the slots, each with its replicas.
     Cluster,
 }
 

@@ -12,7 +12,9 @@ fn what_the_rules_refuse_names_the_field_and_what_to_do() {
         return;
     };
     for (name, spec, words) in [
-        ("cart", "{mode: Cluster}", "spec.mode: Cluster is not available on Kubernetes yet; write Sentinel"),
+        ("cart", "{mode: Cluster, replicas: 3}", "spec.replicas: has no meaning in mode Cluster"),
+        ("cart", "{mode: Cluster, shards: 2}", "spec.shards: Invalid value: 2"),
+        ("cart", "{shards: 3}", "spec.shards, spec.replicasPerShard: have a meaning in mode Cluster only"),
         ("cart", "{mode: Standalone, replicas: 3}", "spec.replicas: must be 1 in mode Standalone"),
         ("cart", "{sentinel: {quorum: 5}}", "spec.sentinel.quorum: is more than the Sentinels there are"),
         ("cart", "{auth: {enabled: false, secretName: x}}", "spec.auth.secretName: names a password"),

@@ -15,6 +15,7 @@ mod machines;
 mod namespaced;
 mod operators;
 mod outage;
+mod shards;
 mod tenants;
 mod tour;
 mod trouble;

@@ -255,7 +255,7 @@ impl Poisoned {
 struct Slow {
     model: ModelPlatform,
     restarts: watch::Sender<u32>,
-    led: watch::Sender<Vec<String>>,
+    led: watch::Sender<Vec<Vec<String>>>,
 }
 
 impl Platform for Slow {
@@ -276,11 +276,11 @@ impl Platform for Slow {
         std::future::pending().await
     }
 
-    async fn lead(&self, _: &Key, master: &str) -> Result<(), PlatformError> {
+    async fn lead(&self, _: &Key, masters: &[String]) -> Result<(), PlatformError> {
         let mut first = false;
         self.led.send_modify(|led| {
-            first = led.last().is_none_or(|last| last != master);
-            led.push(master.to_owned());
+            first = led.last().is_none_or(|last| last != masters);
+            led.push(masters.to_vec());
         });
         // What fails is tried again.
         if first {
@@ -324,7 +324,8 @@ async fn clients_are_led_to_a_new_master_while_a_restart_takes_its_time() {
     let heir = if first == "cart-1" { 2 } else { 1 };
     model.promote(heir);
     let heir = format!("cart-{heir}");
-    let twice = |led: &Vec<String>| led.iter().filter(|name| **name == heir).count() >= 2;
+    let twice =
+        |led: &Vec<Vec<String>>| led.iter().filter(|masters| **masters == [heir.clone()]).count() >= 2;
     let led = tokio::time::timeout(Duration::from_secs(10), seen.wait_for(twice)).await;
     assert!(led.is_ok_and(|led| led.is_ok()), "the first try failed, and was made again");
 }

@@ -66,11 +66,8 @@ async fn lead<P: Platform>(
 ) {
     let mut backoff = Backoff::new(TROUBLE.0, TROUBLE.1);
     loop {
-        let master = master(set.borrow_and_update().as_ref(), &sights.borrow_and_update());
-        let led = match &master {
-            Some(master) => gate.lead(&key, master).await,
-            None => Ok(()),
-        };
+        let masters = masters(set.borrow_and_update().as_ref(), &sights.borrow_and_update());
+        let led = if masters.is_empty() { Ok(()) } else { gate.lead(&key, &masters).await };
         let again = async {
             match &led {
                 Ok(()) => std::future::pending().await,
@@ -95,10 +92,12 @@ async fn lead<P: Platform>(
     }
 }
 
-/// Whom a majority of the Sentinels names, by what is known now.
-fn master(set: Option<&(CheckedRedis, World)>, sights: &Sights) -> Option<String> {
-    let (redis, world) = set?;
+/// Whom a majority of the Sentinels names, in a cluster who leads each shard, by what is known now.
+fn masters(set: Option<&(CheckedRedis, World)>, sights: &Sights) -> Vec<String> {
+    let Some((redis, world)) = set else { return Vec::new() };
     let now = |view: &MemberView| sights.view(view.member.clone());
     let world = World::new(world.at, world.identity.clone(), world.members.iter().map(now).collect());
-    Look::new(redis, &world).master().map(|view| view.member.name.clone())
+    let look = Look::new(redis, &world);
+    let of_shards = look.shards().into_iter().filter_map(|shard| shard.master);
+    of_shards.chain(look.master()).map(|view| view.member.name.clone()).collect()
 }

@@ -54,13 +54,15 @@ pub(super) fn server(wanted: Wanted<'_>, kind: MemberKind) -> Container {
         MemberKind::Node => ("redis", ports::REDIS),
         MemberKind::Sentinel => ("sentinel", ports::SENTINEL),
     };
+    let bus = wanted.has_shards().then(|| container_port("bus", ports::BUS));
+    let ports = [container_port(name, number), container_port("agent", wanted.names().agent_port())];
     Container {
         name: wanted.names().container(kind).to_owned(),
         image: Some(image(wanted, kind)),
         image_pull_policy: Some(pull_policy(spec.image_pull_policy).to_owned()),
         command: Some(command(spec.engine, kind)),
         env: Some(vec![pod_name("POD_NAME")]),
-        ports: Some(vec![container_port(name, number), container_port("agent", wanted.names().agent_port())]),
+        ports: Some(ports.into_iter().chain(bus).collect()),
         volume_mounts: Some(volume::mounts(wanted, kind)),
         liveness_probe: Some(probe::liveness()),
         readiness_probe: Some(probe::readiness()),

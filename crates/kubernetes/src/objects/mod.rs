@@ -29,7 +29,7 @@ use k8s_openapi::{
 use redoubt_api::{CheckedFailover, CheckedRedis, FailoverPods, Key, SentinelPods};
 use redoubt_engine::platform::{MemberKind, Workload};
 
-use crate::names::{Names, labels};
+use crate::names::{Group, Names, labels};
 
 pub(crate) use self::{
     pod::{faults, probe_pod},
@@ -57,15 +57,21 @@ impl<'a> Wanted<'a> {
         Names::of(&self.workload.redis.key)
     }
 
-    fn count(self, kind: MemberKind) -> u32 {
-        match kind {
-            MemberKind::Node => self.workload.nodes,
-            MemberKind::Sentinel => self.workload.sentinels,
-        }
-    }
-
     fn has_sentinels(self) -> bool {
         self.redis().sentinel().is_some()
+    }
+
+    fn has_shards(self) -> bool {
+        self.redis().cluster().is_some()
+    }
+
+    fn groups(self) -> impl Iterator<Item = Group> {
+        Group::all(self.workload.counts())
+    }
+
+    fn kinds(self) -> impl Iterator<Item = MemberKind> {
+        let sentinel = self.has_sentinels().then_some(MemberKind::Sentinel);
+        std::iter::once(MemberKind::Node).chain(sentinel)
     }
 
     /// What only a `RedisFailover` asks for.
@@ -96,6 +102,11 @@ impl<'a> Wanted<'a> {
     /// Labels of an object that belongs to one kind of member.
     fn labels_of(self, kind: MemberKind) -> BTreeMap<String, String> {
         labels_of(self.redis(), kind)
+    }
+
+    /// Labels of an object that belongs to these members.
+    fn labels_of_group(self, group: Group) -> BTreeMap<String, String> {
+        with_copied(self.redis(), self.names().labels_of_group(group))
     }
 }
 
@@ -145,24 +156,21 @@ pub(crate) struct Objects {
 
 impl Objects {
     pub(crate) fn new(wanted: Wanted<'_>) -> Self {
-        let kinds = kinds(wanted);
         Self {
             config: settings::config_map(wanted),
             services: service::client_services(wanted),
-            network_policies: kinds.iter().filter_map(|kind| network::policy(wanted, *kind)).collect(),
-            budgets: kinds.iter().map(|kind| budget::budget(wanted, *kind)).collect(),
-            stateful_sets: kinds.iter().map(|kind| statefulset::stateful_set(wanted, *kind)).collect(),
+            network_policies: wanted.kinds().filter_map(|kind| network::policy(wanted, kind)).collect(),
+            budgets: wanted.groups().map(|group| budget::budget(wanted, group)).collect(),
+            stateful_sets: wanted.groups().map(|group| statefulset::stateful_set(wanted, group)).collect(),
         }
     }
 }
 
-/// One pod and one volume claim of each template: what a StatefulSet's own dry run does not see.
-pub(crate) fn probes(wanted: Wanted<'_>) -> (Vec<Pod>, Vec<PersistentVolumeClaim>) {
-    let pods = kinds(wanted).into_iter().map(|kind| probe_pod(wanted, kind)).collect();
-    (pods, probe_claim(wanted).into_iter().collect())
-}
-
-fn kinds(wanted: Wanted<'_>) -> Vec<MemberKind> {
-    let sentinel = wanted.has_sentinels().then_some(MemberKind::Sentinel);
-    [Some(MemberKind::Node), sentinel].into_iter().flatten().collect()
+/// One pod of each kind and one volume claim: what a StatefulSet's own dry run does not see.
+pub(crate) fn probes(wanted: Wanted<'_>) -> (Vec<(MemberKind, Pod)>, Vec<PersistentVolumeClaim>) {
+    let mut first = BTreeMap::new();
+    for group in wanted.groups() {
+        first.entry(group.kind()).or_insert_with(|| probe_pod(wanted, group));
+    }
+    (first.into_iter().collect(), probe_claim(wanted).into_iter().collect())
 }

@@ -18,19 +18,26 @@ pub(super) fn policy(wanted: Wanted<'_>, kind: MemberKind) -> Option<NetworkPoli
     if !wanted.redis().spec.network_policy.enabled {
         return None;
     }
-    let mut metadata = wanted.meta(wanted.names().set(kind));
+    let mut metadata = wanted.meta(wanted.names().of_kind(kind));
     metadata.labels = Some(wanted.labels_of(kind));
     let server = match kind {
         MemberKind::Node => ports::REDIS,
         MemberKind::Sentinel => ports::SENTINEL,
     };
-    let members = NetworkPolicyPeer {
+    let members = vec![NetworkPolicyPeer {
         pod_selector: Some(LabelSelector {
             match_labels: Some(wanted.names().instance()),
             ..LabelSelector::default()
         }),
         ..NetworkPolicyPeer::default()
-    };
+    }];
+    let bus = wanted.has_shards().then(|| rule(Some(members.clone()), ports::BUS));
+    let ingress = [
+        rule(Some(members), server),
+        rule(Some(clients(&wanted.redis().spec.network_policy.from)), server),
+        rule(None, wanted.names().agent_port()),
+    ];
+    let ingress = ingress.into_iter().chain(bus).collect();
     Some(NetworkPolicy {
         metadata,
         spec: Some(NetworkPolicySpec {
@@ -39,11 +46,7 @@ pub(super) fn policy(wanted: Wanted<'_>, kind: MemberKind) -> Option<NetworkPoli
                 ..LabelSelector::default()
             }),
             policy_types: Some(vec!["Ingress".to_owned()]),
-            ingress: Some(vec![
-                rule(Some(vec![members]), server),
-                rule(Some(clients(&wanted.redis().spec.network_policy.from)), server),
-                rule(None, wanted.names().agent_port()),
-            ]),
+            ingress: Some(ingress),
             ..NetworkPolicySpec::default()
         }),
     })

@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{Wanted, container, exporter::exporter, volume};
-use crate::names::labels;
+use crate::names::{Group, labels};
 
 /// The user `redis` of the official images.
 const USER: i64 = 999;
@@ -24,37 +24,37 @@ const FAILOVER_USER: i64 = 1000;
 /// As well as possible, zones before machines.
 const SPREAD: [&str; 2] = ["topology.kubernetes.io/zone", "kubernetes.io/hostname"];
 
-pub(super) fn template(wanted: Wanted<'_>, kind: MemberKind) -> PodTemplateSpec {
-    PodTemplateSpec { metadata: Some(metadata(wanted, kind)), spec: Some(spec(wanted, kind)) }
+pub(super) fn template(wanted: Wanted<'_>, group: Group) -> PodTemplateSpec {
+    PodTemplateSpec { metadata: Some(metadata(wanted, group)), spec: Some(spec(wanted, group)) }
 }
 
-/// A pod of this kind, for a dry run.
-pub(crate) fn probe_pod(wanted: Wanted<'_>, kind: MemberKind) -> Pod {
-    let mut spec = spec(wanted, kind);
-    if kind == MemberKind::Node {
-        spec.volumes.get_or_insert_default().extend(volume::probe_volume(wanted));
+/// One of these pods, for a dry run.
+pub(crate) fn probe_pod(wanted: Wanted<'_>, group: Group) -> Pod {
+    let mut spec = spec(wanted, group);
+    if group.kind() == MemberKind::Node {
+        spec.volumes.get_or_insert_default().extend(volume::probe_volume(wanted, group));
     }
     let metadata = ObjectMeta {
-        generate_name: Some(format!("{}-", wanted.names().set(kind))),
+        generate_name: Some(format!("{}-", wanted.names().set(group))),
         namespace: Some(wanted.redis().key.namespace.clone()),
-        ..metadata(wanted, kind)
+        ..metadata(wanted, group)
     };
     Pod { metadata, spec: Some(spec), status: None }
 }
 
-fn metadata(wanted: Wanted<'_>, kind: MemberKind) -> ObjectMeta {
-    let given = wanted.sentinel_pods(kind).map(|pods| &pods.annotations);
+fn metadata(wanted: Wanted<'_>, group: Group) -> ObjectMeta {
+    let given = wanted.sentinel_pods(group.kind()).map(|pods| &pods.annotations);
     let mut annotations = given.unwrap_or(&wanted.redis().spec.pod_annotations).clone();
     annotations.insert(labels::TEMPLATE.to_owned(), wanted.workload.template.clone());
     ObjectMeta {
-        labels: Some(wanted.labels_of(kind)),
+        labels: Some(wanted.labels_of_group(group)),
         annotations: Some(annotations),
         ..ObjectMeta::default()
     }
 }
 
-fn spec(wanted: Wanted<'_>, kind: MemberKind) -> PodSpec {
-    let spec = &wanted.redis().spec;
+fn spec(wanted: Wanted<'_>, group: Group) -> PodSpec {
+    let (spec, kind) = (&wanted.redis().spec, group.kind());
     let placement = placement(wanted, kind);
     let secrets = spec.image_pull_secrets.iter().map(|name| LocalObjectReference { name: name.clone() });
     PodSpec {
@@ -71,7 +71,7 @@ fn spec(wanted: Wanted<'_>, kind: MemberKind) -> PodSpec {
         node_selector: (!placement.node_selector.is_empty()).then(|| placement.node_selector.clone()),
         tolerations: some(read_all::<Toleration>(&placement.tolerations)),
         affinity: placement.affinity.as_ref().and_then(read::<Affinity>),
-        topology_spread_constraints: Some(spread(wanted, kind)),
+        topology_spread_constraints: Some(spread(wanted, group)),
         priority_class_name: placement.priority_class_name.clone(),
         image_pull_secrets: some(secrets.collect()),
         ..PodSpec::default()
@@ -82,8 +82,10 @@ fn placement(wanted: Wanted<'_>, kind: MemberKind) -> &Placement {
     wanted.sentinel_pods(kind).map_or(&wanted.redis().spec.placement, |pods| &pods.placement)
 }
 
-fn spread(wanted: Wanted<'_>, kind: MemberKind) -> Vec<TopologySpreadConstraint> {
-    let given = read_all::<TopologySpreadConstraint>(&placement(wanted, kind).topology_spread_constraints);
+/// A shard has its copies far from each other, as a set without shards has.
+fn spread(wanted: Wanted<'_>, group: Group) -> Vec<TopologySpreadConstraint> {
+    let placement = placement(wanted, group.kind());
+    let given = read_all::<TopologySpreadConstraint>(&placement.topology_spread_constraints);
     if !given.is_empty() {
         return given;
     }
@@ -92,7 +94,7 @@ fn spread(wanted: Wanted<'_>, kind: MemberKind) -> Vec<TopologySpreadConstraint>
         max_skew: 1,
         when_unsatisfiable: "ScheduleAnyway".to_owned(),
         label_selector: Some(LabelSelector {
-            match_labels: Some(wanted.names().selector(kind)),
+            match_labels: Some(wanted.names().selector_of(group)),
             ..LabelSelector::default()
         }),
         ..TopologySpreadConstraint::default()
@@ -118,16 +120,12 @@ fn security(wanted: Wanted<'_>, kind: MemberKind) -> PodSecurityContext {
     }
 }
 
-/// Shards have their place on one machine so far.
-const CLUSTER: &str = "spec.mode: Cluster is not available on Kubernetes yet; write Sentinel or Standalone";
-
 /// What was handed on as it was written, and is not what it should be, with its field.
 pub(crate) fn faults(redis: &CheckedRedis) -> Vec<String> {
     let CheckedSpec { placement, network_policy, .. } = &redis.spec;
     let peers = unfit::<NetworkPolicyPeer>("spec.networkPolicy.from", &network_policy.from);
     let Some(failover) = &redis.failover else {
-        let cluster = redis.cluster().map(|_| CLUSTER.to_owned()).into_iter().collect();
-        return [cluster, misplaced("spec.placement", placement), peers].concat();
+        return [misplaced("spec.placement", placement), peers].concat();
     };
     [
         misplaced("spec.redis", placement),

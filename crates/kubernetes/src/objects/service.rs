@@ -7,31 +7,35 @@ use k8s_openapi::{
     apimachinery::pkg::util::intstr::IntOrString,
 };
 use redoubt_api::{CheckedRedis, Role};
-use redoubt_engine::platform::MemberKind;
+use redoubt_engine::{Counts, platform::MemberKind};
 
-use super::{Wanted, exporter, labels_of, meta};
-use crate::names::{Names, ports};
+use super::{Wanted, exporter, meta, with_copied};
+use crate::names::{Group, Names, ports};
 
 /// Label that the StatefulSet controller gives each pod.
 const POD_NAME: &str = "statefulset.kubernetes.io/pod-name";
 
 /// The address of each member: announced, and the same after every restart.
-pub(crate) fn member_services(redis: &CheckedRedis, uid: &str, kind: MemberKind, count: u32) -> Vec<Service> {
-    (0..count).map(|ordinal| member_service(redis, uid, kind, ordinal)).collect()
+pub(crate) fn member_services(redis: &CheckedRedis, uid: &str, counts: Counts) -> Vec<Service> {
+    let of = |kind| counts.ordinals(kind).map(move |ordinal| member_service(redis, uid, kind, ordinal));
+    of(MemberKind::Node).chain(of(MemberKind::Sentinel)).collect()
 }
 
 fn member_service(redis: &CheckedRedis, uid: &str, kind: MemberKind, ordinal: u32) -> Service {
     let names = Names::of(&redis.key);
     let member = names.member(kind, ordinal);
-    let mut selector = names.selector(kind);
+    let (group, _) = Group::of(kind, ordinal);
+    let mut selector = names.selector_of(group);
     selector.insert(POD_NAME.to_owned(), member);
     let mut metadata = meta(&redis.key, uid, names.address(kind, ordinal));
-    metadata.labels = Some(labels_of(redis, kind));
+    metadata.labels = Some(with_copied(redis, names.labels_of_group(group)));
+    let bus = matches!(group, Group::Shard(_)).then(|| port("bus", ports::BUS));
+    let ports = [server_port(kind), port("agent", names.agent_port())];
     Service {
         metadata,
         spec: Some(ServiceSpec {
             selector: Some(selector),
-            ports: Some(vec![server_port(kind), port("agent", names.agent_port())]),
+            ports: Some(ports.into_iter().chain(bus).collect()),
             // A node that does not serve yet has to be reached by those it asks who leads.
             publish_not_ready_addresses: Some(true),
             ..ServiceSpec::default()
@@ -40,8 +44,12 @@ fn member_service(redis: &CheckedRedis, uid: &str, kind: MemberKind, ordinal: u3
     }
 }
 
-/// `cart`, `cart-master`, `cart-replicas`, `cart-sentinel`.
+/// `cart`, `cart-master`, `cart-replicas`, `cart-sentinel`; of a cluster `cart` alone, since clients of one find all
+/// others from any node.
 pub(super) fn client_services(wanted: Wanted<'_>) -> Vec<Service> {
+    if wanted.has_shards() {
+        return vec![headless_service(wanted)];
+    }
     let sentinel = wanted.has_sentinels().then(|| sentinel_service(wanted));
     [headless_service(wanted), master_service(wanted), replicas_service(wanted)]
         .into_iter()
@@ -54,7 +62,7 @@ fn headless_service(wanted: Wanted<'_>) -> Service {
         client_service(wanted, wanted.names().nodes(), MemberKind::Node, None, &BTreeMap::new());
     if let Some(spec) = &mut service.spec {
         spec.cluster_ip = Some("None".to_owned());
-        spec.publish_not_ready_addresses = Some(true);
+        spec.publish_not_ready_addresses = (!wanted.has_shards()).then_some(true);
         let own = [server_port(MemberKind::Node), port("agent", wanted.names().agent_port())];
         spec.ports = Some(own.into_iter().chain(metrics_port(wanted)).collect());
     }

@@ -10,22 +10,26 @@ use k8s_openapi::{
 use redoubt_engine::platform::MemberKind;
 
 use super::{Wanted, pod, volume};
+use crate::names::Group;
 
 /// Nobody goes back by a revision: the resource says what is wanted.
 const HISTORY: i32 = 1;
 
-pub(super) fn stateful_set(wanted: Wanted<'_>, kind: MemberKind) -> StatefulSet {
-    let names = wanted.names();
-    let mut metadata = wanted.meta(names.set(kind));
-    metadata.labels = Some(wanted.labels_of(kind));
-    let claim = (kind == MemberKind::Node).then(|| volume::claim(wanted)).flatten();
+pub(super) fn stateful_set(wanted: Wanted<'_>, group: Group) -> StatefulSet {
+    let (names, kind) = (wanted.names(), group.kind());
+    let mut metadata = wanted.meta(names.set(group));
+    metadata.labels = Some(wanted.labels_of_group(group));
+    let claim = (kind == MemberKind::Node).then(|| volume::claim(wanted, group)).flatten();
     StatefulSet {
         metadata,
         spec: Some(StatefulSetSpec {
-            replicas: i32::try_from(wanted.count(kind)).ok(),
-            service_name: Some(names.set(kind)),
-            selector: LabelSelector { match_labels: Some(names.selector(kind)), ..LabelSelector::default() },
-            template: pod::template(wanted, kind),
+            replicas: i32::try_from(wanted.workload.counts().of(kind)).ok(),
+            service_name: Some(names.of_kind(kind)),
+            selector: LabelSelector {
+                match_labels: Some(names.selector_of(group)),
+                ..LabelSelector::default()
+            },
+            template: pod::template(wanted, group),
             persistent_volume_claim_retention_policy: claim.is_some().then(|| retention(wanted)),
             volume_claim_templates: claim.map(|claim| vec![claim]),
             pod_management_policy: Some("Parallel".to_owned()),

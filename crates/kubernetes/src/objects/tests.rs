@@ -8,7 +8,7 @@ use redoubt_api::{
 };
 use redoubt_engine::{
     Counts,
-    platform::{Identity, Workload},
+    platform::{Identity, Seat, Workload},
     set_config,
 };
 use redoubt_redis::Endpoint;
@@ -43,12 +43,13 @@ fn workload(redis: CheckedRedis) -> Workload {
     let at = |last: u32, port| Endpoint::new(format!("198.19.0.{last}"), port);
     let identity = Identity {
         uid: "a-uid".to_owned(),
-        nodes: (0..counts.nodes)
-            .map(|ordinal| NodeEntry {
-                shard: None,
+        nodes: (1..)
+            .zip(counts.ordinals(MemberKind::Node))
+            .map(|(last, ordinal)| NodeEntry {
+                shard: Seat::of(ordinal).map(|seat| seat.shard),
                 name: names.member(MemberKind::Node, ordinal),
-                server: at(ordinal + 1, 6379),
-                agent: at(ordinal + 1, 9121),
+                server: at(last, 6379),
+                agent: at(last, 9121),
             })
             .collect(),
         sentinels: (0..counts.sentinels)
@@ -83,11 +84,9 @@ fn all(spec: Value) -> String {
 fn all_of(workload: &Workload) -> String {
     let Objects { config, services, network_policies, budgets, stateful_sets } =
         Objects::new(wanted(workload));
-    let addresses = [
-        member_services(&workload.redis, "a-uid", MemberKind::Node, 1),
-        member_services(&workload.redis, "a-uid", MemberKind::Sentinel, workload.sentinels.min(1)),
-    ]
-    .concat();
+    let one_of_each =
+        Counts { nodes: 1, shards: workload.shards.min(1), sentinels: workload.sentinels.min(1) };
+    let addresses = member_services(&workload.redis, "a-uid", one_of_each);
     let mut values = vec![json!(config)];
     values.extend(addresses.iter().chain(&services).map(|object| json!(object)));
     values.extend(network_policies.iter().map(|object| json!(object)));
@@ -109,6 +108,49 @@ fn one_node_without_failover() {
         "networkPolicy": { "enabled": false },
         "persistence": { "volume": { "size": "2Gi", "storageClass": "fast", "keepAfterDeletion": false } },
     })));
+}
+
+#[test]
+fn each_shard_has_a_set_and_a_budget_and_all_share_the_rest() {
+    let workload = workload(redis(json!({ "mode": "Cluster", "shards": 4, "replicasPerShard": 2 })));
+    let objects = Objects::new(wanted(&workload));
+    let names = |objects: Vec<&ObjectMeta>| -> Vec<String> {
+        objects.iter().filter_map(|metadata| metadata.name.clone()).collect()
+    };
+    let shards = ["cart-shard-0", "cart-shard-1", "cart-shard-2", "cart-shard-3"];
+    assert_eq!(names(objects.stateful_sets.iter().map(|set| &set.metadata).collect()), shards);
+    assert_eq!(names(objects.budgets.iter().map(|budget| &budget.metadata).collect()), shards);
+    assert_eq!(names(objects.services.iter().map(|service| &service.metadata).collect()), ["cart"]);
+    assert_eq!(names(objects.network_policies.iter().map(|policy| &policy.metadata).collect()), ["cart"]);
+    let last = json!(objects.stateful_sets[3]);
+    assert_eq!((&last["spec"]["replicas"], &last["spec"]["serviceName"]), (&json!(3), &json!("cart")));
+    for selector in [
+        &last["spec"]["selector"]["matchLabels"],
+        &last["spec"]["template"]["metadata"]["labels"],
+        &last["spec"]["template"]["spec"]["topologySpreadConstraints"][0]["labelSelector"]["matchLabels"],
+        &json!(objects.budgets[3])["spec"]["selector"]["matchLabels"],
+    ] {
+        assert_eq!(selector["redoubt.dev/shard"], "3");
+    }
+    // Its nodes talk to each other, and nobody else to them there.
+    let container = &last["spec"]["template"]["spec"]["containers"][0];
+    assert!(container["ports"].to_string().contains("16379"), "{container}");
+    let rules = json!(objects.network_policies[0])["spec"]["ingress"].clone();
+    let on_bus = rules.as_array().unwrap().iter().filter(|rule| rule["ports"][0]["port"] == 16379);
+    let peers: Vec<_> = on_bus.map(|rule| rule["from"].clone()).collect();
+    let own = &peers[0][0]["podSelector"]["matchLabels"]["app.kubernetes.io/instance"];
+    assert_eq!((peers.len(), own), (1, &json!("cart")));
+    // Who lists the nodes finds those that serve.
+    let service = json!(objects.services[0]);
+    assert_eq!(service["spec"]["clusterIP"], "None");
+    assert_eq!(service["spec"]["publishNotReadyAddresses"], Value::Null);
+    let addresses = member_services(&workload.redis, "a-uid", workload.counts());
+    assert_eq!(addresses.len(), 12);
+    let last = json!(addresses[11]);
+    assert_eq!(last["metadata"]["name"], "cart-shard-3-2");
+    assert_eq!(last["spec"]["selector"]["statefulset.kubernetes.io/pod-name"], "cart-shard-3-2");
+    assert!(last["spec"]["ports"].to_string().contains("16379"), "{last}");
+    assert_eq!(probes(wanted(&workload)).0.len(), 1);
 }
 
 #[test]
@@ -203,7 +245,7 @@ fn a_failover_without_volumes_has_none_and_runs_as_before() {
     assert_eq!(faults(&workload.redis), [""; 0]);
     let (pods, claims) = probes(wanted(&workload));
     assert_eq!(claims, []);
-    let volumes = &json!(pods[0])["spec"]["volumes"];
+    let volumes = &json!(pods[0].1)["spec"]["volumes"];
     assert!(
         volumes.to_string().contains(r#"{"emptyDir":{"medium":"Memory"},"name":"redis-data"}"#),
         "{volumes}"

@@ -12,6 +12,7 @@ use redoubt_api::FailoverData;
 use redoubt_engine::platform::MemberKind;
 
 use super::{Wanted, pod::read};
+use crate::names::Group;
 
 /// Where the program is, once copied.
 pub(super) const PROGRAM: &str = "/opt/redoubt";
@@ -41,15 +42,15 @@ fn data_volume(wanted: Wanted<'_>, kind: MemberKind) -> &str {
     }
 }
 
-/// Template of the data nodes' volume claims, where they have volumes.
-pub(super) fn claim(wanted: Wanted<'_>) -> Option<PersistentVolumeClaim> {
+/// Template of these data nodes' volume claims, where they have volumes.
+pub(super) fn claim(wanted: Wanted<'_>, group: Group) -> Option<PersistentVolumeClaim> {
     match wanted.failover().map(|failover| &failover.data) {
         Some(FailoverData::EmptyDir(_)) => None,
         Some(FailoverData::Claim { template, .. }) => read(template),
         None => Some(PersistentVolumeClaim {
             metadata: ObjectMeta {
                 name: Some(DATA_VOLUME.to_owned()),
-                labels: Some(wanted.labels_of(MemberKind::Node)),
+                labels: Some(wanted.labels_of_group(group)),
                 ..ObjectMeta::default()
             },
             spec: Some(claim_spec(wanted)),
@@ -60,7 +61,7 @@ pub(super) fn claim(wanted: Wanted<'_>) -> Option<PersistentVolumeClaim> {
 
 /// The same claim, for a dry run.
 pub(crate) fn probe_claim(wanted: Wanted<'_>) -> Option<PersistentVolumeClaim> {
-    let mut claim = claim(wanted)?;
+    let mut claim = claim(wanted, wanted.groups().next()?)?;
     let name = claim.metadata.name.take().unwrap_or_default();
     claim.metadata.generate_name = Some(format!("{name}-{}-", wanted.names().nodes()));
     claim.metadata.namespace = Some(wanted.redis().key.namespace.clone());
@@ -68,8 +69,8 @@ pub(crate) fn probe_claim(wanted: Wanted<'_>) -> Option<PersistentVolumeClaim> {
 }
 
 /// The volume of a pod that stands for one of a StatefulSet, which adds that of the claim.
-pub(super) fn probe_volume(wanted: Wanted<'_>) -> Option<Volume> {
-    let name = claim(wanted)?.metadata.name?;
+pub(super) fn probe_volume(wanted: Wanted<'_>, group: Group) -> Option<Volume> {
+    let name = claim(wanted, group)?.metadata.name?;
     let claimed = PersistentVolumeClaimVolumeSource { claim_name: name.clone(), read_only: None };
     Some(Volume { name, persistent_volume_claim: Some(claimed), ..Volume::default() })
 }

@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1::Service;
 use redoubt_api::{CheckedRedis, Key, ResourceKind};
 use redoubt_engine::{
     Counts,
-    platform::{Identity, MemberKind, PlatformError, Workload},
+    platform::{Identity, MemberKind, PlatformError, Seat, Workload},
     set_config, template,
 };
 use redoubt_redis::Endpoint;
@@ -33,7 +33,7 @@ impl KubernetesPlatform {
         if let Some(identity) = identity(redis, &uid, counts, known) {
             return Ok(identity);
         }
-        if self.stores.set(key, MemberKind::Node).is_none() {
+        if self.stores.sets(key).is_empty() {
             let identity =
                 identity(redis, &uid, counts, |_| Some(NOWHERE.to_owned())).ok_or_else(|| gone(key))?;
             let workload = Workload {
@@ -44,7 +44,8 @@ impl KubernetesPlatform {
                 config: set_config(redis, &identity, counts),
                 template: template(redis),
             };
-            if self.stores.service(key, &Names::of(key).address(MemberKind::Node, 0)).is_none() {
+            let first = counts.ordinals(MemberKind::Node).next().unwrap_or_default();
+            if self.stores.service(key, &Names::of(key).address(MemberKind::Node, first)).is_none() {
                 if key.kind == ResourceKind::RedisFailover {
                     rival::is_away(&self.cluster, key).await?;
                 }
@@ -62,10 +63,8 @@ impl KubernetesPlatform {
         counts: Counts,
     ) -> Result<Identity, PlatformError> {
         let mut made = Vec::new();
-        for kind in super::KINDS {
-            for service in objects::member_services(redis, uid, kind, counts.of(kind)) {
-                made.push(self.cluster.apply(&service, Effect::Real).await?);
-            }
+        for service in objects::member_services(redis, uid, counts) {
+            made.push(self.cluster.apply(&service, Effect::Real).await?);
         }
         let address = |name: &str| {
             address_of(made.iter().find(|service| service.metadata.name.as_deref() == Some(name))?)
@@ -104,7 +103,7 @@ fn identity(
         let name = names.member(MemberKind::Node, ordinal);
         let host = address(&names.address(MemberKind::Node, ordinal))?;
         Some(NodeEntry {
-            shard: None,
+            shard: Seat::of(ordinal).map(|seat| seat.shard),
             name,
             server: endpoint(&host, ports::REDIS),
             agent: endpoint(&host, names.agent_port()),
@@ -122,7 +121,7 @@ fn identity(
     };
     Some(Identity {
         uid: uid.to_owned(),
-        nodes: (0..counts.nodes).map(node).collect::<Option<_>>()?,
+        nodes: counts.ordinals(MemberKind::Node).map(node).collect::<Option<_>>()?,
         sentinels: (0..counts.sentinels).map(sentinel).collect::<Option<_>>()?,
     })
 }

@@ -1,25 +1,39 @@
-//! Leads clients to the master: the address of its Service first, then the roles on the pods.
+//! Leads clients to the master: the address of its Service first, then the roles on the pods. A cluster leads its clients
+//! itself, and has the roles on its pods only.
+
+use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
 use redoubt_api::{Key, Role};
-use redoubt_engine::platform::{MemberKind, PlatformError};
+use redoubt_engine::platform::PlatformError;
 use serde_json::json;
 
 use super::KubernetesPlatform;
-use crate::{access::Effect, names::Names, objects::master_slice};
+use crate::{
+    access::Effect,
+    names::{Group, Names},
+    objects::master_slice,
+};
 
 impl KubernetesPlatform {
-    pub(super) async fn lead_to(&self, key: &Key, master: &str) -> Result<(), PlatformError> {
+    pub(super) async fn lead_to(&self, key: &Key, masters: &[String]) -> Result<(), PlatformError> {
         let names = Names::of(key);
-        let mut pods: Vec<_> = self.stores.pods(key).into_iter().filter(|pod| is_node(names, pod)).collect();
+        let leads = |pod: &Pod| masters.contains(&pod.name_any());
+        let pods = self.stores.pods(key);
         // First who leads now: `cart-replicas` must not lead to it.
-        pods.sort_by_key(|pod| pod.name_any() != master);
-        if let Some(pod) = pods.first().filter(|pod| pod.name_any() == master) {
+        let (leaders, others): (Vec<_>, Vec<_>) = pods.into_iter().partition(|pod| leads(pod));
+        if let [pod] = &leaders[..] {
             self.point_at(key, pod).await?;
         }
-        for pod in pods {
-            let role = if pod.name_any() == master { Role::Master } else { Role::Replica };
+        // Of a shard whose master is not known nobody knows who is a replica.
+        let is_led = |group: Group| {
+            let set = names.set(group);
+            masters.iter().any(|master| master.rsplit_once('-').is_some_and(|(of, _)| of == set))
+        };
+        let follows = |pod: &&Arc<Pod>| names.group_of(pod.labels()).is_some_and(is_led);
+        for pod in leaders.iter().chain(others.iter().filter(follows)) {
+            let role = if leads(pod) { Role::Master } else { Role::Replica };
             let (label, value) = names.role(role);
             if pod.labels().get(label).map(String::as_str) != Some(value) {
                 let change = json!({ "metadata": { "labels": { label: value } } });
@@ -47,8 +61,4 @@ impl KubernetesPlatform {
         }
         Ok(())
     }
-}
-
-fn is_node(names: Names<'_>, pod: &Pod) -> bool {
-    names.member_of(&pod.name_any(), pod.labels()).is_some_and(|(kind, _)| kind == MemberKind::Node)
 }

@@ -12,7 +12,7 @@ use redoubt_api::Key;
 use redoubt_engine::platform::{Member, MemberKind};
 
 use crate::{
-    names::{Names, labels},
+    names::{Group, Names, labels},
     stores::Stores,
 };
 
@@ -27,42 +27,49 @@ const PULL_LATER: &str = "ImagePullBackOff";
 
 /// All that exist, those that have no pod yet, and those that leave.
 pub(super) fn members(stores: &Stores, key: &Key) -> Vec<Member> {
-    let pods = stores.pods(key);
-    let of = |kind| {
-        let set = stores.set(key, kind).filter(|set| !super::is_leaving(set.as_ref()));
-        of_kind(Names::of(key), kind, set.as_deref(), &pods, Timestamp::now())
-    };
-    [of(MemberKind::Node), of(MemberKind::Sentinel)].concat()
+    let mut sets = stores.sets(key);
+    sets.retain(|(_, set)| !super::is_leaving(set.as_ref()));
+    all(Names::of(key), &sets.into_iter().collect(), &stores.pods(key), Timestamp::now())
 }
 
-fn of_kind(
+fn all(
     names: Names<'_>,
-    kind: MemberKind,
-    set: Option<&StatefulSet>,
+    sets: &BTreeMap<Group, Arc<StatefulSet>>,
     pods: &[Arc<Pod>],
     now: Timestamp,
 ) -> Vec<Member> {
-    let count = set.and_then(|set| set.spec.as_ref()?.replicas).and_then(|count| u32::try_from(count).ok());
-    let count = count.unwrap_or_default();
-    let template = set.and_then(template_of_set).unwrap_or_default();
-    let absent = |ordinal| Member {
-        name: names.member(kind, ordinal),
-        kind,
-        ordinal,
-        template: template.clone(),
-        running: false,
-        leaving: false,
-        trouble: Some("its pod is not created yet".to_owned()),
-    };
-    let mut members: BTreeMap<u32, Member> = (0..count).map(|ordinal| (ordinal, absent(ordinal))).collect();
+    let mut members = BTreeMap::new();
+    for (group, set) in sets {
+        let template = template_of_set(set).unwrap_or_default();
+        let absent = |index| absent(names, *group, index, template.clone());
+        members.extend((0..count(set)).map(|index| ((*group, index), absent(index))));
+    }
     for pod in pods {
-        let of = names.member_of(&pod.name_any(), pod.labels());
-        if let Some((_, ordinal)) = of.filter(|(of, _)| *of == kind) {
-            let seen = Seen { kind, ordinal, leaving: ordinal >= count };
-            members.insert(ordinal, member(pod, &seen, names.container(kind), now));
+        if let Some((group, index)) = names.place_of(&pod.name_any(), pod.labels()) {
+            let leaving = sets.get(&group).is_none_or(|set| index >= count(set));
+            let seen = Seen { kind: group.kind(), ordinal: group.ordinal(index), leaving };
+            members.insert((group, index), member(pod, &seen, names.container(group.kind()), now));
         }
     }
     members.into_values().collect()
+}
+
+fn absent(names: Names<'_>, group: Group, index: u32, template: String) -> Member {
+    let (kind, ordinal) = (group.kind(), group.ordinal(index));
+    Member {
+        name: names.member(kind, ordinal),
+        kind,
+        ordinal,
+        template,
+        running: false,
+        leaving: false,
+        trouble: Some("its pod is not created yet".to_owned()),
+    }
+}
+
+fn count(set: &StatefulSet) -> u32 {
+    let count = set.spec.as_ref().and_then(|spec| spec.replicas);
+    count.and_then(|count| u32::try_from(count).ok()).unwrap_or_default()
 }
 
 fn template_of_set(set: &StatefulSet) -> Option<String> {
@@ -149,6 +156,7 @@ fn no_image(image: &str, message: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use redoubt_engine::platform::Seat;
     use serde_json::{Value, json};
 
     use super::*;
@@ -180,13 +188,8 @@ mod tests {
 
     fn seen(replicas: i32, pod: Pod) -> Vec<Member> {
         let now = "2026-11-21T10:00:00Z".parse().unwrap();
-        of_kind(
-            Names::of(&Key::redis("shop", "cart")),
-            MemberKind::Node,
-            Some(&set(replicas)),
-            &[Arc::new(pod)],
-            now,
-        )
+        let sets = [(Group::Nodes, Arc::new(set(replicas)))].into();
+        all(Names::of(&Key::redis("shop", "cart")), &sets, &[Arc::new(pod)], now)
     }
 
     #[test]
@@ -199,6 +202,16 @@ mod tests {
     #[test]
     fn a_pod_above_the_count_leaves() {
         assert!(seen(1, pod(&json!({}), None))[1].leaving);
+    }
+
+    #[test]
+    fn the_pods_of_a_shard_that_is_no_more_leave() {
+        let mut pod = pod(&json!({}), None);
+        pod.metadata.name = Some("cart-shard-3-1".to_owned());
+        pod.labels_mut().insert(labels::SHARD.to_owned(), "3".to_owned());
+        let members = seen(0, pod);
+        let ordinal = Seat { shard: 3, index: 1 }.number();
+        assert_eq!((members[0].ordinal, members[0].leaving), (ordinal, true));
     }
 
     #[test]

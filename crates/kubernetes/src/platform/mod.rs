@@ -14,6 +14,7 @@ use k8s_openapi::api::{
     apps::v1::StatefulSet,
     core::v1::{Pod, Secret, Service},
     networking::v1::NetworkPolicy,
+    policy::v1::PodDisruptionBudget,
 };
 use kube::{Resource, ResourceExt as _, runtime::events::Recorder};
 use redoubt_api::{CheckedRedis, Key, PublishedStatus, RedisStatus};
@@ -25,14 +26,12 @@ use secrecy::SecretString;
 use serde_json::json;
 
 use crate::{
-    access::{Cluster, Effect},
-    names::{Names, labels},
+    access::{Cluster, Effect, Kind},
+    names::{Group, Names, labels},
     objects::{Objects, Wanted},
     secrets,
     stores::{Stores, belongs},
 };
-
-const KINDS: [MemberKind; 2] = [MemberKind::Node, MemberKind::Sentinel];
 
 /// Kubernetes. What is there is read from the watches; what should be is applied.
 pub(crate) struct KubernetesPlatform {
@@ -57,7 +56,7 @@ impl KubernetesPlatform {
     /// An operator of another version restarts no server: the image stays until a new process is asked for anyway.
     fn agent_image(&self, workload: &Workload) -> String {
         let pinned = || {
-            let set = self.stores.set(&workload.redis.key, MemberKind::Node)?;
+            let set = self.stores.set(&workload.redis.key, Group::all(workload.counts()).next()?)?;
             let pod = set.spec.as_ref()?.template.clone();
             let template = pod.metadata?.annotations?.remove(labels::TEMPLATE)?;
             let image = pod.spec?.init_containers?.into_iter().next()?.image?;
@@ -70,8 +69,7 @@ impl KubernetesPlatform {
     fn stands(&self, workload: &Workload, image: &str) -> bool {
         let key = &workload.redis.key;
         let known = self.applied().get(key).is_some_and(|(last, with)| last == workload && with == image);
-        let kinds = KINDS.into_iter().filter(|kind| *kind == MemberKind::Node || workload.sentinels > 0);
-        known && kinds.into_iter().all(|kind| self.stores.set(key, kind).is_some())
+        known && Group::all(workload.counts()).all(|group| self.stores.set(key, group).is_some())
     }
 
     async fn settle(&self, workload: &Workload) -> Result<(), PlatformError> {
@@ -90,18 +88,37 @@ impl KubernetesPlatform {
         if objects.network_policies.is_empty() {
             self.remove_policies(key).await?;
         }
+        self.remove_shards(workload).await?;
         self.tell(workload).await?;
         self.applied().insert(key.clone(), (workload.clone(), image));
         Ok(())
     }
 
-    /// Ours, not one of the same name that somebody else made.
     async fn remove_policies(&self, key: &Key) -> Result<(), PlatformError> {
-        for kind in KINDS {
-            let name = Names::of(key).set(kind);
-            let found = self.cluster.get::<NetworkPolicy>(&key.namespace, &name).await?;
-            if let Some(policy) = found.filter(|policy| belongs(policy, key)) {
-                self.cluster.delete::<NetworkPolicy>(&key.namespace, &name, policy.uid()).await?;
+        for kind in [MemberKind::Node, MemberKind::Sentinel] {
+            self.remove_ours::<NetworkPolicy>(key, &Names::of(key).of_kind(kind)).await?;
+        }
+        Ok(())
+    }
+
+    /// Not one of the same name that somebody else made.
+    async fn remove_ours<K: Kind>(&self, key: &Key, name: &str) -> Result<(), PlatformError> {
+        let found = self.cluster.get::<K>(&key.namespace, name).await?;
+        match found.filter(|object| belongs(object, key)) {
+            Some(object) => self.cluster.delete::<K>(&key.namespace, name, object.meta().uid.clone()).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Those that the cluster has no more. Their volumes stay as those of a node that left do.
+    async fn remove_shards(&self, workload: &Workload) -> Result<(), PlatformError> {
+        let key = &workload.redis.key;
+        let shards = workload.shards;
+        for (group, set) in self.stores.sets(key) {
+            if matches!(group, Group::Shard(shard) if shard >= shards) {
+                let name = set.name_any();
+                self.cluster.delete::<StatefulSet>(&key.namespace, &name, set.uid()).await?;
+                self.remove_ours::<PodDisruptionBudget>(key, &name).await?;
             }
         }
         Ok(())
@@ -152,8 +169,8 @@ impl KubernetesPlatform {
             !owners.iter().any(|owner| Some(&owner.uid) == uid.as_ref())
         };
         let pods: Vec<String> = self.stores.pods(key).iter().filter_map(|pod| pod.uid()).collect();
-        for kind in KINDS {
-            if let Some(set) = self.stores.set(key, kind).filter(|set| is_old(set.owner_references())) {
+        for (_, set) in self.stores.sets(key) {
+            if is_old(set.owner_references()) {
                 self.cluster.delete::<StatefulSet>(&key.namespace, &set.name_any(), set.uid()).await?;
             }
         }
@@ -191,8 +208,8 @@ impl Platform for KubernetesPlatform {
         Ok(())
     }
 
-    async fn lead(&self, key: &Key, master: &str) -> Result<(), PlatformError> {
-        self.lead_to(key, master).await
+    async fn lead(&self, key: &Key, masters: &[String]) -> Result<(), PlatformError> {
+        self.lead_to(key, masters).await
     }
 
     async fn publish(&self, key: &Key, publication: &Publication) -> Result<(), PlatformError> {

@@ -150,6 +150,14 @@ impl Remote {
         (0..count).map(|ordinal| self.service(&address(ordinal), ports::SENTINEL)).collect()
     }
 
+    /// The Services that are the addresses of the nodes of a cluster, as pods reach them; none in other modes.
+    #[must_use]
+    pub fn shard_services(&self, config: &SetConfig) -> Vec<Endpoint> {
+        let in_shards = config.nodes.iter().filter(|node| node.shard.is_some());
+        // The address of a member of a `Redis` has its name.
+        in_shards.map(|node| self.service(&node.name, ports::REDIS)).collect()
+    }
+
     /// The address of the Service that leads to the master.
     pub async fn master_address(&self, name: &str) -> Result<Option<Endpoint>, RemoteError> {
         let service = Names::of(&self.key(name)).master();

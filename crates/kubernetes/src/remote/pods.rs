@@ -80,8 +80,7 @@ impl Remote {
         };
         let container = owner_of(found.labels(), self.namespace.clone()).and_then(|key| {
             let names = Names::of(&key);
-            let (kind, _) = names.member_of(pod, found.labels())?;
-            Some(names.container(kind))
+            Some(names.container(names.group_of(found.labels())?.kind()))
         });
         container.ok_or_else(|| RemoteError::NoSuchMember { name: pod.to_owned(), known: Vec::new() })
     }

@@ -95,13 +95,15 @@ pub(super) async fn connection(remote: &Remote, name: &str) -> Result<Connection
     let sentinels =
         sentinel.map_or(0, |sentinel| u32::try_from(sentinel.sentinels.len()).unwrap_or(u32::MAX));
     let auth = config.access.auth;
+    let in_cluster = config.cluster().is_some();
+    let has_replicas = config.nodes.len() > 1 && !in_cluster;
     Ok(Connection {
         name: name.to_owned(),
         master_name: sentinel.map(|sentinel| sentinel.master_name.clone()),
         sentinels: remote.sentinel_services(name, sentinels),
-        cluster: Vec::new(),
-        master: Some(remote.master_service(name)),
-        replicas: (config.nodes.len() > 1).then(|| remote.replicas_service(name)).into_iter().collect(),
+        cluster: remote.shard_services(&config),
+        master: (!in_cluster).then(|| remote.master_service(name)),
+        replicas: has_replicas.then(|| remote.replicas_service(name)).into_iter().collect(),
         username: redoubt_local::APPLICATION_USER.to_owned(),
         password: auth.then(|| secrets.application.current().clone()),
         sentinel_password: (config.access.asks_at_sentinels() && sentinel.is_some())

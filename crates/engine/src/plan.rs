@@ -6,6 +6,7 @@
 
 mod create;
 mod pace;
+mod roles;
 mod roll;
 mod scale;
 mod sentinels;

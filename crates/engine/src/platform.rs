@@ -137,6 +137,9 @@ pub struct Member {
     pub leaving: bool,
     /// Why it cannot run, in the platform's words.
     pub trouble: Option<String>,
+    /// What takes it down together with others: the zone of its machine or, where there are no zones, the machine. `None`
+    /// while nobody knows, and where all members share one.
+    pub domain: Option<String>,
 }
 
 /// What a set should consist of.

@@ -229,6 +229,7 @@ impl Scene {
                 running: true,
                 leaving: false,
                 trouble: None,
+                domain: None,
             },
             state: None,
         };

@@ -276,6 +276,7 @@ mod tests {
             running: true,
             leaving,
             trouble: None,
+            domain: None,
         }
     }
 

@@ -12,8 +12,8 @@ use crate::names::{labels, ports};
 const NAME: &str = "redoubt-operator";
 /// Name of what lets it hold its Lease.
 const LEASE: &str = "redoubt-operator-lease";
-/// Name of what lets the operator of one namespace see the storage classes, which belong to none.
-const STORAGE: &str = "redoubt-operator-storage";
+/// Name of what lets the operator of one namespace see what belongs to none: storage classes and machines.
+const UNBOUND: &str = "redoubt-operator-cluster";
 const RBAC: &str = "rbac.authorization.k8s.io/v1";
 
 /// What may differ from one installation to another.
@@ -84,16 +84,16 @@ fn service_account(options: &ManifestOptions) -> Value {
 fn rights(options: &ManifestOptions) -> Vec<Value> {
     let mut rules = work_rules();
     let Some(watched) = &options.watch else {
-        rules.push(storage_rule());
+        rules.extend(unbound_rules());
         rules.extend(failover_rules());
         return vec![cluster_role(NAME, &rules), cluster_role_binding(options, NAME, NAME)];
     };
-    let storage_of_ours = format!("{STORAGE}-{}", options.namespace);
+    let unbound_of_ours = format!("{UNBOUND}-{}", options.namespace);
     vec![
         role(watched, NAME, &rules),
         role_binding(options, watched, NAME),
-        cluster_role(STORAGE, &[storage_rule()]),
-        cluster_role_binding(options, &storage_of_ours, STORAGE),
+        cluster_role(UNBOUND, &unbound_rules()),
+        cluster_role_binding(options, &unbound_of_ours, UNBOUND),
     ]
 }
 
@@ -114,14 +114,15 @@ fn work_rules() -> Vec<Value> {
         rule("", &["persistentvolumeclaims"], &["create"]),
         rule("", &["resourcequotas"], &["list"]),
         rule("discovery.k8s.io", &["endpointslices"], &["list", "watch", "create", "patch"]),
-        rule("policy", &["poddisruptionbudgets"], &["create", "patch"]),
+        rule("policy", &["poddisruptionbudgets"], &["get", "create", "patch", "delete"]),
         rule("networking.k8s.io", &["networkpolicies"], &["get", "create", "patch", "delete"]),
         rule("events.k8s.io", &["events"], &["create", "patch"]),
     ]
 }
 
-fn storage_rule() -> Value {
-    rule("storage.k8s.io", &["storageclasses"], &["list"])
+/// Which storage classes there are, and in which zone a machine is.
+fn unbound_rules() -> [Value; 2] {
+    [rule("storage.k8s.io", &["storageclasses"], &["list"]), rule("", &["nodes"], &["get"])]
 }
 
 /// For `RedisFailover`: whether there is such a thing, and, in whatever namespace, whether the old operator still works and
@@ -291,9 +292,9 @@ mod tests {
         let kind = |kind: &'static str| of_kind(&all, kind);
         let bound: Vec<&Value> =
             kind("ClusterRoleBinding").map(|binding| &binding["roleRef"]["name"]).collect();
-        assert_eq!(bound, [&json!("redoubt-operator-storage")]);
+        assert_eq!(bound, [&json!("redoubt-operator-cluster")]);
         let storage = kind("ClusterRole").find(|role| role["metadata"]["name"] == *bound[0]).unwrap();
-        assert_eq!(storage["rules"], json!([storage_rule()]));
+        assert_eq!(storage["rules"], json!(unbound_rules()));
         let roles: Vec<_> =
             kind("Role").map(|role| (&role["metadata"]["namespace"], &role["rules"])).collect();
         assert_eq!(

@@ -157,6 +157,7 @@ impl Set {
                 running: state.running,
                 leaving: state.standing == Standing::Leaving,
                 trouble: state.trouble,
+                domain: None,
             })
         };
         lock(&self.minders).iter().filter_map(member).collect()

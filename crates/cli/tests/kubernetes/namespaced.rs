@@ -55,7 +55,7 @@ impl<'a> Installation<'a> {
 impl Drop for Installation<'_> {
     /// All else goes with the namespace.
     fn drop(&mut self) {
-        kubectl(&["delete", "clusterrolebinding", &format!("redoubt-operator-storage-{}", self.0.name)]);
+        kubectl(&["delete", "clusterrolebinding", &format!("redoubt-operator-cluster-{}", self.0.name)]);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Mode Cluster, as a person finds their way about it, and whole again whatever becomes of its pods.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -81,6 +81,15 @@ fn labelled(namespace: &Namespace) {
     });
 }
 
+/// With no machine a majority of the masters is lost, and so no election either.
+fn spread(namespace: &Namespace) {
+    let machine =
+        |pod: &String| namespace.kubectl(&["get", "pod", pod, "--output", "jsonpath={.spec.nodeName}"]);
+    let masters = masters(namespace);
+    let machines: BTreeSet<String> = masters.iter().map(machine).collect();
+    assert_eq!(machines.len(), masters.len(), "{masters:?} are on {machines:?}");
+}
+
 #[test]
 fn the_walk_through_of_a_cluster() {
     let Some(namespace) = shop("the_walk_through_of_a_cluster") else { return };
@@ -101,6 +110,7 @@ fn the_walk_through_of_a_cluster() {
         assert_eq!(cli(&namespace, pod, "GET greeting"), Ok("hello".to_owned()), "{pod}");
     }
     labelled(&namespace);
+    spread(&namespace);
     let listed = namespace.kubectl(&["get", "statefulsets,poddisruptionbudgets", "--output", "name"]);
     for shard in 0..3 {
         assert!(listed.contains(&format!("statefulset.apps/shop-shard-{shard}")), "{listed}");

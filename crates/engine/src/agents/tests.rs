@@ -82,6 +82,7 @@ impl Stage {
             running: true,
             leaving: false,
             trouble: None,
+            domain: None,
         };
         self.agents.view(member).agent().map(|state| state.revision)
     }

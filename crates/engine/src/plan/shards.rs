@@ -1,6 +1,6 @@
 //! A cluster: the agents form it, join it and have their masters elected; here it is awaited and rolled.
 
-use super::{Next, Step, Waiting, everybody_well, roll, short, unfit};
+use super::{Next, Step, Waiting, everybody_well, roles, roll, short, unfit};
 use crate::{
     look::Look,
     platform::{MemberKind, Seat},
@@ -15,6 +15,7 @@ pub(super) fn next(look: &Look<'_>) -> Option<Next> {
     leave(look)
         .or_else(|| roll::shards(look))
         .or_else(|| everybody_well(look).or_else(|| short(look)).or_else(|| unfit(look)).map(Next::from))
+        .or_else(|| roles::spread(look))
 }
 
 /// Fewer replicas: the last one of each shard leaves, after the masters have moved to nodes that stay.

@@ -187,6 +187,7 @@ impl Model {
                     running: !bad,
                     leaving: false,
                     trouble: bad.then(|| "no such image".to_owned()),
+                    domain: None,
                 };
                 self.units.push(Unit::new(member, starts_in));
             }

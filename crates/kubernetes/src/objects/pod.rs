@@ -1,11 +1,13 @@
 //! Pods.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::networking::v1::NetworkPolicyPeer;
 use k8s_openapi::{
     api::core::v1::{
         Affinity, EmptyDirVolumeSource, EnvVar, LocalObjectReference, PersistentVolumeClaim, Pod,
-        PodSecurityContext, PodSpec, PodTemplateSpec, ResourceRequirements, SeccompProfile, SecurityContext,
-        Toleration, TopologySpreadConstraint,
+        PodAffinityTerm, PodAntiAffinity, PodSecurityContext, PodSpec, PodTemplateSpec, ResourceRequirements,
+        SeccompProfile, SecurityContext, Toleration, TopologySpreadConstraint, WeightedPodAffinityTerm,
     },
     apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta},
 };
@@ -70,7 +72,7 @@ fn spec(wanted: Wanted<'_>, group: Group) -> PodSpec {
         ),
         node_selector: (!placement.node_selector.is_empty()).then(|| placement.node_selector.clone()),
         tolerations: some(read_all::<Toleration>(&placement.tolerations)),
-        affinity: placement.affinity.as_ref().and_then(read::<Affinity>),
+        affinity: affinity(wanted, group),
         topology_spread_constraints: Some(spread(wanted, group)),
         priority_class_name: placement.priority_class_name.clone(),
         image_pull_secrets: some(secrets.collect()),
@@ -80,6 +82,28 @@ fn spec(wanted: Wanted<'_>, group: Group) -> PodSpec {
 
 fn placement(wanted: Wanted<'_>, kind: MemberKind) -> &Placement {
     wanted.sentinel_pods(kind).map_or(&wanted.redis().spec.placement, |pods| &pods.placement)
+}
+
+/// What is given counts. Of the shards, which each spread for themselves, no machine is to have more than its share.
+fn affinity(wanted: Wanted<'_>, group: Group) -> Option<Affinity> {
+    let given = placement(wanted, group.kind()).affinity.as_ref().and_then(read::<Affinity>);
+    given.or_else(|| matches!(group, Group::Shard(_)).then(|| apart(wanted.names().selector(group.kind()))))
+}
+
+fn apart(nodes: BTreeMap<String, String>) -> Affinity {
+    let term = PodAffinityTerm {
+        label_selector: Some(LabelSelector { match_labels: Some(nodes), ..LabelSelector::default() }),
+        topology_key: "kubernetes.io/hostname".to_owned(),
+        ..PodAffinityTerm::default()
+    };
+    let preferred = vec![WeightedPodAffinityTerm { pod_affinity_term: term, weight: 100 }];
+    Affinity {
+        pod_anti_affinity: Some(PodAntiAffinity {
+            preferred_during_scheduling_ignored_during_execution: Some(preferred),
+            ..PodAntiAffinity::default()
+        }),
+        ..Affinity::default()
+    }
 }
 
 /// A shard has its copies far from each other, as a set without shards has.

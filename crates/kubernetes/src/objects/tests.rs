@@ -132,6 +132,9 @@ fn each_shard_has_a_set_and_a_budget_and_all_share_the_rest() {
     ] {
         assert_eq!(selector["redoubt.dev/shard"], "3");
     }
+    let apart = &last["spec"]["template"]["spec"]["affinity"]["podAntiAffinity"];
+    let term = &apart["preferredDuringSchedulingIgnoredDuringExecution"][0]["podAffinityTerm"];
+    assert_eq!(term["labelSelector"]["matchLabels"]["redoubt.dev/shard"], Value::Null, "those of all shards");
     // Its nodes talk to each other, and nobody else to them there.
     let container = &last["spec"]["template"]["spec"]["containers"][0];
     assert!(container["ports"].to_string().contains("16379"), "{container}");

@@ -11,6 +11,7 @@ use kube::ResourceExt as _;
 use redoubt_api::Key;
 use redoubt_engine::platform::{Member, MemberKind};
 
+use super::domains::Domains;
 use crate::{
     names::{Group, Names, labels},
     stores::Stores,
@@ -26,16 +27,17 @@ const PULL: &str = "ErrImagePull";
 const PULL_LATER: &str = "ImagePullBackOff";
 
 /// All that exist, those that have no pod yet, and those that leave.
-pub(super) fn members(stores: &Stores, key: &Key) -> Vec<Member> {
+pub(super) fn members(stores: &Stores, key: &Key, domains: &Domains) -> Vec<Member> {
     let mut sets = stores.sets(key);
     sets.retain(|(_, set)| !super::is_leaving(set.as_ref()));
-    all(Names::of(key), &sets.into_iter().collect(), &stores.pods(key), Timestamp::now())
+    all(Names::of(key), &sets.into_iter().collect(), &stores.pods(key), domains, Timestamp::now())
 }
 
 fn all(
     names: Names<'_>,
     sets: &BTreeMap<Group, Arc<StatefulSet>>,
     pods: &[Arc<Pod>],
+    domains: &Domains,
     now: Timestamp,
 ) -> Vec<Member> {
     let mut members = BTreeMap::new();
@@ -48,7 +50,9 @@ fn all(
         if let Some((group, index)) = names.place_of(&pod.name_any(), pod.labels()) {
             let leaving = sets.get(&group).is_none_or(|set| index >= count(set));
             let seen = Seen { kind: group.kind(), ordinal: group.ordinal(index), leaving };
-            members.insert((group, index), member(pod, &seen, names.container(group.kind()), now));
+            let domain = domains.of(pod);
+            let member = Member { domain, ..member(pod, &seen, names.container(group.kind()), now) };
+            members.insert((group, index), member);
         }
     }
     members.into_values().collect()
@@ -64,6 +68,7 @@ fn absent(names: Names<'_>, group: Group, index: u32, template: String) -> Membe
         running: false,
         leaving: false,
         trouble: Some("its pod is not created yet".to_owned()),
+        domain: None,
     }
 }
 
@@ -95,6 +100,7 @@ fn member(pod: &Pod, seen: &Seen, container: &str, now: Timestamp) -> Member {
             .is_some_and(|server| server.state.as_ref().is_some_and(|state| state.running.is_some())),
         leaving,
         trouble: trouble(pod, now),
+        domain: None,
     }
 }
 
@@ -189,7 +195,7 @@ mod tests {
     fn seen(replicas: i32, pod: Pod) -> Vec<Member> {
         let now = "2026-11-21T10:00:00Z".parse().unwrap();
         let sets = [(Group::Nodes, Arc::new(set(replicas)))].into();
-        all(Names::of(&Key::redis("shop", "cart")), &sets, &[Arc::new(pod)], now)
+        all(Names::of(&Key::redis("shop", "cart")), &sets, &[Arc::new(pod)], &Domains::default(), now)
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Kubernetes as a [`Platform`].
 
+mod domains;
 mod identity;
 mod lead;
 mod members;
@@ -25,6 +26,7 @@ use redoubt_wire::secrets::{Password, TOKEN};
 use secrecy::SecretString;
 use serde_json::json;
 
+use self::domains::Domains;
 use crate::{
     access::{Cluster, Effect, Kind},
     names::{Group, Names, labels},
@@ -42,11 +44,19 @@ pub(crate) struct KubernetesPlatform {
     agent_image: String,
     /// What was applied last in this life, so that the same is not applied again.
     applied: Mutex<BTreeMap<Key, (Workload, String)>>,
+    domains: Domains,
 }
 
 impl KubernetesPlatform {
     pub(crate) fn new(cluster: Cluster, stores: Stores, recorder: Recorder, agent_image: String) -> Self {
-        Self { cluster, stores, recorder, agent_image, applied: Mutex::default() }
+        Self {
+            cluster,
+            stores,
+            recorder,
+            agent_image,
+            applied: Mutex::default(),
+            domains: Domains::default(),
+        }
     }
 
     fn applied(&self) -> std::sync::MutexGuard<'_, BTreeMap<Key, (Workload, String)>> {
@@ -190,7 +200,12 @@ impl Platform for KubernetesPlatform {
     }
 
     async fn observe(&self, key: &Key) -> Result<Vec<Member>, PlatformError> {
-        Ok(members::members(&self.stores, key))
+        let pods = self.stores.pods(key);
+        // Only in a cluster is there more than one master, and so something to spread.
+        if pods.iter().any(|pod| pod.labels().contains_key(labels::SHARD)) {
+            self.domains.learn(&self.cluster, &pods).await?;
+        }
+        Ok(members::members(&self.stores, key, &self.domains))
     }
 
     async fn apply(&self, workload: &Workload) -> Result<(), PlatformError> {

@@ -150,6 +150,7 @@ fn view(member: LocalMember, answers: &Answers, now: Timestamp) -> MemberView {
             running: member.pid.is_some(),
             leaving: false,
             trouble: None,
+            domain: None,
         },
     }
 }

@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::cluster::{Namespace, wait};
+use crate::{
+    cluster::{Namespace, wait},
+    fault::{Fault, alone, is_lab, machine_is, machine_of},
+};
 
 const SHOP: &str = "
 apiVersion: redoubt.dev/v1
@@ -83,10 +86,8 @@ fn labelled(namespace: &Namespace) {
 
 /// With no machine a majority of the masters is lost, and so no election either.
 fn spread(namespace: &Namespace) {
-    let machine =
-        |pod: &String| namespace.kubectl(&["get", "pod", pod, "--output", "jsonpath={.spec.nodeName}"]);
     let masters = masters(namespace);
-    let machines: BTreeSet<String> = masters.iter().map(machine).collect();
+    let machines: BTreeSet<String> = masters.iter().map(|pod| machine_of(&namespace.name, pod)).collect();
     assert_eq!(machines.len(), masters.len(), "{masters:?} are on {machines:?}");
 }
 
@@ -203,4 +204,43 @@ fn replicas_come_and_go_by_kubectl_patch() {
     let refused =
         namespace.apply(&SHOP.replace("mode: Cluster", "mode: Cluster\n  replicas: 6")).unwrap_err();
     assert!(refused.contains("spec.replicas: has no meaning in mode Cluster"), "{refused}");
+}
+
+/// Each zone of the lab has one machine.
+#[test]
+fn a_lost_zone_takes_one_master_and_the_others_elect_another() {
+    let name = "a_lost_zone_takes_one_master_and_the_others_elect_another";
+    if !is_lab(name) {
+        return;
+    }
+    alone();
+    let Some(namespace) = Namespace::new(name) else { return };
+    namespace.apply(&format!("{SHOP}  persistence: {{volume: {{storageClass: zonal}}}}\n")).unwrap();
+    namespace.ready("shop");
+    fill(&namespace);
+    spread(&namespace);
+    let before = masters(&namespace);
+    let machine = machine_of(&namespace.name, &before[1]);
+    let elsewhere =
+        before.iter().find(|pod| machine_of(&namespace.name, pod) != machine).expect("another machine");
+    let cut = Fault::new("cut", &[&machine], "uncut");
+    wait("another leads the shard, and all slots are served", || {
+        let now = masters(&namespace);
+        let info = namespace.redis_cli("shop", elsewhere, "CLUSTER INFO")?;
+        let serves =
+            info.contains("cluster_state:ok") && now.get(1).is_some_and(|master| *master != before[1]);
+        serves.then_some(()).ok_or(format!("{now:?} {info}"))
+    });
+    let said: Vec<_> = (0..30).map(|n| cli(&namespace, elsewhere, &format!("GET key:{n}"))).collect();
+    let all: Vec<_> = (0..30).map(|n: usize| Ok(n.to_string())).collect();
+    assert_eq!(said, all);
+    cut.undo();
+    machine_is(&machine, "True");
+    namespace.ready("shop");
+    wait("the masters are spread again", || {
+        let machines: BTreeSet<String> =
+            masters(&namespace).iter().map(|pod| machine_of(&namespace.name, pod)).collect();
+        (machines.len() == 3).then_some(()).ok_or(format!("{machines:?}"))
+    });
+    has_all(&namespace);
 }

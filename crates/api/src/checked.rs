@@ -143,12 +143,14 @@ pub enum CheckedTopology {
 }
 
 /// The shards.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckedCluster {
     /// Masters that share the slots.
     pub shards: u32,
     /// Replicas of each of them.
     pub replicas_per_shard: u32,
+    /// Shards that own more or less than the others.
+    pub weights: BTreeMap<u32, u32>,
     /// `cluster-node-timeout`.
     pub node_timeout: Duration,
 }
@@ -156,8 +158,14 @@ pub struct CheckedCluster {
 impl CheckedCluster {
     /// Data nodes of all shards.
     #[must_use]
-    pub fn nodes(self) -> u32 {
+    pub fn nodes(&self) -> u32 {
         self.shards.saturating_mul(self.replicas_per_shard.saturating_add(1))
+    }
+
+    /// How much this shard owns in proportion to the others; nothing, if it is not asked for.
+    #[must_use]
+    pub fn weight(&self, shard: u32) -> u32 {
+        if shard < self.shards { self.weights.get(&shard).copied().unwrap_or(1) } else { 0 }
     }
 }
 
@@ -192,10 +200,10 @@ impl CheckedRedis {
 
     /// The shards, in the mode that has them.
     #[must_use]
-    pub fn cluster(&self) -> Option<CheckedCluster> {
+    pub fn cluster(&self) -> Option<&CheckedCluster> {
         match &self.spec.topology {
             CheckedTopology::Standalone | CheckedTopology::Sentinel(_) => None,
-            CheckedTopology::Cluster(cluster) => Some(*cluster),
+            CheckedTopology::Cluster(cluster) => Some(cluster),
         }
     }
 }

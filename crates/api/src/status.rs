@@ -22,6 +22,9 @@ pub struct RedisStatus {
     /// The shards, in mode Cluster.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub shards: Vec<ShardStatus>,
+    /// Slots on their way to other shards; absent at rest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub moving: Option<MovingStatus>,
     /// The last change of master.
     pub last_failover: Option<LastFailover>,
     /// The last events, newest last, at most [`MAX_EVENTS`].
@@ -133,6 +136,20 @@ pub struct ShardStatus {
     pub slots: String,
     /// How many they are.
     pub count: u16,
+}
+
+/// How far slots are with their way to other shards.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MovingStatus {
+    /// Slots that have yet to move.
+    pub slots_left: u16,
+    /// Slots a second, of late; absent until some have moved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slots_per_second: Option<u32>,
+    /// Seconds until all have moved, at that rate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seconds_left: Option<u32>,
 }
 
 /// One Sentinel.

@@ -172,6 +172,7 @@ prop_compose! {
         image_pull_policy in of(prop::sample::select(vec![ImagePullPolicy::Always, ImagePullPolicy::Never])),
         (version, image) in (of(tricky()), of(tricky())),
         (replicas, shards, replicas_per_shard) in (of(any::<u32>()), of(any::<u32>()), of(any::<u32>())),
+        weights in prop::collection::btree_map("[0-9]{1,2}|[a-z]", any::<u32>(), 0..3),
         (sentinel, auth, durability) in (of(sentinel()), of(auth()), of(durability())),
         (config, persistence, resources) in (directives(), of(persistence()), of(resources())),
         (placement, image_pull_secrets, pod_annotations) in (of(placement()), secret_names(), labels()),
@@ -180,7 +181,7 @@ prop_compose! {
         termination_grace_period in of(interval()),
     ) -> RedisSpec {
         RedisSpec {
-            mode, engine, image, image_pull_policy, replicas, shards, replicas_per_shard, sentinel, auth, config, persistence, durability, resources,
+            mode, engine, image, image_pull_policy, replicas, shards, replicas_per_shard, weights, sentinel, auth, config, persistence, durability, resources,
             version: version.map(VersionText),
             image_pull_secrets, placement, pod_annotations, services, network_policy,
             metrics: metrics.map(|enabled| MetricsSpec { enabled }),

@@ -11,7 +11,7 @@ mod place;
 
 pub(crate) use self::cluster::{
     AddArgs, CallArgs, ClusterCommand, ConsentArgs, CreateArgs, DelArgs, FixArgs, LoginArgs, LookArgs,
-    RebalanceArgs, ReshardArgs, SeedArgs,
+    RebalanceArgs, ReshardArgs, SeedArgs, WhichArgs,
 };
 pub(crate) use self::drill::DrillArgs;
 pub(crate) use self::operator::{CrdsArgs, ManifestsArgs, OperatorArgs};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use redoubt_wire::config::SetConfig;
 
 use crate::{
-    DrillError, Scenario,
+    DrillError, Scenario, Target,
     survey::{Answers, Life, life},
 };
 
@@ -27,6 +27,24 @@ pub(crate) enum Blow {
     Switchover(String),
     /// Every node restarts.
     Roll,
+}
+
+/// Where a drill is held: in a cluster what is aimed at one node is held in one shard, the first if none is named.
+pub(crate) fn scene(target: &Target, scenario: Scenario, shard: Option<u32>) -> Result<Target, DrillError> {
+    let impossible =
+        |what: String, needs| DrillError::Impossible { what, needs, redis: target.config.name.clone() };
+    let clustered = target.config.cluster().is_some();
+    match shard {
+        Some(_) if !clustered => Err(impossible("a drill of one shard".to_owned(), "mode Cluster")),
+        Some(_) if scenario == Scenario::Roll => {
+            Err(impossible("a roll of one shard".to_owned(), "rolls of less than all nodes"))
+        }
+        Some(shard) => target
+            .shard(shard)
+            .ok_or_else(|| impossible(format!("a drill of shard {shard}"), "a shard of this number")),
+        None if !clustered || matches!(scenario, Scenario::RestartAll | Scenario::Roll) => Ok(target.clone()),
+        None => target.shard(0).ok_or_else(|| impossible(format!("the scenario {scenario}"), "a shard")),
+    }
 }
 
 /// One blow, and what has to be seen before the set may be called whole again.

@@ -22,7 +22,7 @@ pub(crate) async fn lost(
     target: &Target,
     node: &NodeEntry,
     keys: &Keys,
-    logs: &[WriterLog],
+    logs: impl IntoIterator<Item = &WriterLog>,
 ) -> RedisResult<Vec<String>> {
     let mut connection = connect(target, node).await?;
     let mut lost = Vec::new();
@@ -41,11 +41,11 @@ pub(crate) async fn lost(
 }
 
 /// Removes every key that was sent, acknowledged or not.
-pub(crate) async fn remove(
+pub(crate) async fn remove<'a>(
     target: &Target,
     node: &NodeEntry,
-    keys: &Keys,
-    logs: &[WriterLog],
+    keys: &'a Keys,
+    logs: impl IntoIterator<Item = &'a WriterLog> + 'a,
 ) -> RedisResult<()> {
     let mut connection = connect(target, node).await?;
     let tried: Vec<String> = keys.tried(logs).collect();

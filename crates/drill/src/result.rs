@@ -13,6 +13,9 @@ pub struct DrillResult {
     pub redis: String,
     /// What was broken.
     pub scenario: Scenario,
+    /// In which shard of a cluster; `null`: in all of them, or in no cluster.
+    #[serde(default)]
+    pub shard: Option<u32>,
     /// How the writers found the master.
     pub client: ClientKind,
     /// How many wrote at once.

@@ -38,9 +38,9 @@ pub struct Toll {
 impl<'a> Ride<'a> {
     /// Sends off the writers this drill would have, and waits until one has got through.
     pub async fn start(target: &'a Target, drill: &Drill) -> Result<Self, DrillError> {
-        let keys = Keys { id: format!("{:08x}", rand::random::<u32>()) };
+        let keys = Keys::anywhere();
         let start = Instant::now();
-        let crew = Crew::start(target, drill, &keys, start)?;
+        let crew = Crew::start(std::slice::from_ref(target), drill, &keys, start)?;
         if timeout(FIRST_WRITE, crew.tally().first_acknowledged()).await.is_err() {
             let why = crew.tally().last_error().unwrap_or_else(|| "no writer had an answer".to_owned());
             return Err(DrillError::NoWrites { after_s: FIRST_WRITE.as_secs(), why });

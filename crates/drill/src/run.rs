@@ -3,6 +3,7 @@
 use std::{future::Future, time::Duration};
 
 use jiff::Timestamp;
+use redoubt_redis::cluster::{SlotSet, key_slot};
 use redoubt_wire::failover::{Failover, Outcome};
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -12,9 +13,10 @@ use crate::{
     assess,
     client::PATIENCE,
     key::Keys,
-    plan::{Before, Blow, Plan},
+    plan::{Before, Blow, Plan, scene},
     readback,
     result::MAX_LOST_KEYS,
+    survey::{cluster_of, shards},
     watch::Watcher,
     writer::Crew,
 };
@@ -37,6 +39,8 @@ const CLOCK_SLACK: jiff::SignedDuration = jiff::SignedDuration::from_secs(2);
 pub struct Drill {
     /// What is broken.
     pub scenario: Scenario,
+    /// In which shard of a cluster; the first one, or all of them, as the scenario has it, if none is named.
+    pub shard: Option<u32>,
     /// How the writers find the master.
     pub client: ClientKind,
     /// How many write at once, at least 1.
@@ -61,15 +65,17 @@ pub async fn run(
     progress: Progress<'_>,
     interrupt: impl Future<Output = ()>,
 ) -> Result<DrillResult, DrillError> {
+    let target = &scene(target, drill.scenario, drill.shard)?;
     let mut watcher = Watcher::start(target).await;
     let before = assess(&target.config, &watcher.now());
     if !before.is_whole() && !drill.force {
         return Err(DrillError::Unhealthy { redis: target.config.name.clone(), troubles: before.troubles });
     }
-    let plan = Plan::new(drill.scenario, &target.config, before.master.as_deref())?;
-    let keys = Keys { id: format!("{:08x}", rand::random::<u32>()) };
+    let plan = Plan::new(drill.scenario, &target.config, before.master())?;
+    let parts = parts(target);
+    let keys = Keys::new(tags(target, &before, &watcher.now())?);
     let mut stage = Stage { target, drill, progress, start: Instant::now(), log: Vec::new() };
-    let crew = Crew::start(target, drill, &keys, stage.start)?;
+    let crew = Crew::start(&parts, drill, &keys, stage.start)?;
     let course = tokio::select! {
         course = stage.perform(&plan, &mut watcher, &crew, saboteur) => course,
         () = interrupt => Err(DrillError::Interrupted { scenario: drill.scenario }),
@@ -83,13 +89,39 @@ pub async fn run(
     let health = stage.last_look(&mut watcher).await;
     let lost = stage.read_back(&keys, &logs, &health).await;
     let course = course?;
-    Ok(stage.result(
-        &keys,
-        &logs,
-        before.master,
-        &course,
-        Close { end, health, lost, answers: watcher.now() },
-    ))
+    Ok(stage.result(&keys, &logs, &before, &course, Close { end, health, lost, answers: watcher.now() }))
+}
+
+fn only(shards: &[Option<u32>]) -> Option<u32> {
+    if let [shard] = shards { *shard } else { None }
+}
+
+/// The set, or each shard of a cluster.
+fn parts(target: &Target) -> Vec<Target> {
+    let shards = shards(&target.config).into_iter();
+    shards
+        .filter_map(|shard| shard.map_or_else(|| Some(target.clone()), |shard| target.shard(shard)))
+        .collect()
+}
+
+/// What the keys of each part begin with. Anything, where there are no slots.
+fn tags(target: &Target, health: &Health, answers: &Answers) -> Result<Vec<String>, DrillError> {
+    /// A shard owns a hundredth of the slots at least.
+    const ENOUGH: u32 = 100_000;
+    let tag = |shard: Option<u32>| {
+        if shard.is_none() {
+            return Some(String::new());
+        }
+        let slots = &cluster_of(answers, health.masters.get(&shard)?)?.slots;
+        let owned: SlotSet = slots.parse().ok()?;
+        (0..ENOUGH).map(|number| format!("{{{number}}}")).find(|tag| owned.contains(key_slot(tag.as_bytes())))
+    };
+    let tags: Option<Vec<String>> = shards(&target.config).into_iter().map(tag).collect();
+    tags.ok_or_else(|| DrillError::Impossible {
+        what: "the drill".to_owned(),
+        needs: "a master with slots in every shard",
+        redis: target.config.name.clone(),
+    })
 }
 
 /// When things happened.
@@ -166,7 +198,7 @@ impl Stage<'_> {
         let met = watcher
             .until(plan.limit, |answers| {
                 let health = assess(config, answers);
-                let moved = plan.not_master.is_none() || health.master != plan.not_master;
+                let moved = plan.not_master.is_none() || health.master() != plan.not_master.as_deref();
                 before.all_replaced(answers) && moved && health.is_whole()
             })
             .await;
@@ -195,17 +227,32 @@ impl Stage<'_> {
 
     /// Reads the acknowledged keys back and removes all; `None` where no master can be asked.
     async fn read_back(&mut self, keys: &Keys, logs: &[WriterLog], health: &Health) -> Option<Vec<String>> {
-        let Some(node) = health.master.as_deref().and_then(|name| self.target.config.node(name)) else {
+        let mut lost = Some(Vec::new());
+        for (part, shard) in shards(&self.target.config).into_iter().enumerate() {
+            let own: Vec<&WriterLog> = logs.iter().filter(|log| keys.part(log.writer) == part).collect();
+            let gone = self.read_back_from(health.masters.get(&shard), keys, &own).await;
+            lost = lost.zip(gone).map(|(lost, gone)| [lost, gone].concat());
+        }
+        lost
+    }
+
+    async fn read_back_from(
+        &mut self,
+        master: Option<&String>,
+        keys: &Keys,
+        logs: &[&WriterLog],
+    ) -> Option<Vec<String>> {
+        let Some(node) = master.and_then(|name| self.target.config.node(name)) else {
             self.note("no master to read the writes back from");
             return None;
         };
         let acknowledged: usize = logs.iter().map(|log| log.acks.len()).sum();
         self.note(format!("reading {acknowledged} acknowledged writes back from {}", node.name));
-        let lost = readback::lost(self.target, node, keys, logs).await;
+        let lost = readback::lost(self.target, node, keys, logs.iter().copied()).await;
         if let Err(error) = &lost {
             self.note(format!("{} could not be read: {error}", node.name));
         }
-        if let Err(error) = readback::remove(self.target, node, keys, logs).await {
+        if let Err(error) = readback::remove(self.target, node, keys, logs.iter().copied()).await {
             self.note(format!("keys could not be removed and expire within an hour: {error}"));
         }
         lost.ok()
@@ -215,7 +262,7 @@ impl Stage<'_> {
         self,
         keys: &Keys,
         logs: &[WriterLog],
-        master_before: Option<String>,
+        before: &Health,
         course: &Course,
         close: Close,
     ) -> DrillResult {
@@ -234,8 +281,9 @@ impl Stage<'_> {
             failed: logs.iter().map(|log| log.failed).sum(),
             lost: close.lost.as_ref().map(|lost| lost.len() as u64),
             lost_keys,
-            master_before,
-            master_after: close.health.master,
+            shard: only(&shards(&self.target.config)),
+            master_before: before.master().map(str::to_owned),
+            master_after: close.health.master().map(str::to_owned),
             healthy_after_ms: course.healthy_after.map(ceil_ms),
             troubles: close.health.troubles,
             failover_id: failover.map(|failover| failover.id.clone()),

@@ -33,6 +33,13 @@ impl Target {
         Self { config, secrets, reach: BTreeMap::new(), service: None }
     }
 
+    /// The part of a cluster that holds the slots of this shard; `None`: it has no such shard.
+    pub(crate) fn shard(&self, shard: u32) -> Option<Self> {
+        let mut part = self.clone();
+        part.config.nodes.retain(|node| node.shard == Some(shard));
+        (!part.config.nodes.is_empty()).then_some(part)
+    }
+
     /// Where this member is reached from here.
     pub(crate) fn reached<'a>(&'a self, announced: &'a Endpoint) -> &'a Endpoint {
         self.reach.get(announced).unwrap_or(announced)

@@ -78,19 +78,19 @@ pub(crate) struct Crew {
 }
 
 impl Crew {
-    /// Sends the writers off. Times in their logs count from `start`.
+    /// Sends the writers off, to each of the parts of the set in turn. Times in their logs count from `start`.
     pub(crate) fn start(
-        target: &Target,
+        parts: &[Target],
         drill: &Drill,
         keys: &Keys,
         start: Instant,
     ) -> Result<Self, DrillError> {
         let listens = drill.client == crate::ClientKind::Sentinel;
-        let switches = if listens { Switches::listen(target) } else { None };
+        let switches = parts.first().filter(|_| listens).and_then(Switches::listen);
         let (stop, stopped) = watch::channel(false);
         let tally = Arc::new(Tally::new(drill.writers));
         let mut tasks = JoinSet::new();
-        for number in 0..drill.writers {
+        for (number, target) in (0..drill.writers).zip(parts.iter().cycle()) {
             let writer = Writer {
                 finder: Finder::new(drill.client, target, switches.as_ref())?,
                 keys: keys.clone(),

@@ -1,12 +1,13 @@
 //! Does one step. Each can be cut off at any point and done again.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use redoubt_api::Event;
 use redoubt_wire::{
     client::AgentError,
     failover::{Cause, Failover, Outcome},
+    requests::{Rebalance, Rebalanced},
 };
 
 use crate::{
@@ -36,7 +37,13 @@ pub(crate) enum StepError {
 pub(crate) struct Done {
     /// Id of the failover it led to.
     pub(crate) failover: Option<String>,
+    /// What became of slots.
+    pub(crate) moved: Option<Rebalanced>,
 }
+
+/// Slots are moved for so long before the world is looked at again, and what is wanted. An engine that dies meanwhile ends
+/// it as well.
+const MOVES_FOR: Duration = Duration::from_secs(5);
 
 /// Does this step; what the platform was told is remembered.
 pub(crate) async fn act<P: Platform, L: AgentLink>(
@@ -54,6 +61,12 @@ pub(crate) async fn act<P: Platform, L: AgentLink>(
         Step::Replace { member, .. } => gate.replace(&look.workload(look.counts), member).await?,
         Step::Handover { from, to, .. } => {
             return done(agent(from)?.switchover(to.as_deref(), Cause::Switchover, None).await?);
+        }
+        Step::Rebalance { mover, weights, .. } => {
+            let for_ms = u64::try_from(MOVES_FOR.as_millis()).unwrap_or(u64::MAX);
+            let wish = Rebalance { weights: weights.clone(), for_ms };
+            let moved = agent(mover)?.rebalance(&wish).await?;
+            return Ok(Done { moved: Some(moved), ..Done::default() });
         }
         Step::Prune { sentinel, .. } => agent(sentinel)?.prune().await?,
     }
@@ -74,9 +87,16 @@ async fn apply<P: Platform>(
     Ok(())
 }
 
+/// How fast slots were moved. The first one of a new shard, which goes alone, tells nothing of that.
+pub(crate) fn per_second(step: &Step, moved: &Rebalanced) -> Option<u32> {
+    let Step::Rebalance { weights, .. } = step else { return None };
+    let rate = u64::from(moved.slots) * 1000 / moved.took_ms.max(1);
+    (moved.slots as usize > weights.len()).then(|| u32::try_from(rate).unwrap_or(u32::MAX).max(1))
+}
+
 fn done(failover: Failover) -> Result<Done, StepError> {
     match failover.outcome {
-        Outcome::Done => Ok(Done { failover: Some(failover.id) }),
+        Outcome::Done => Ok(Done { failover: Some(failover.id), ..Done::default() }),
         Outcome::Stopped { why } => Err(StepError::Stopped { why }),
     }
 }
@@ -91,8 +111,13 @@ pub(crate) fn event(
 ) -> Option<Event> {
     let (reason, message) = match result {
         Ok(_) if before.is_some_and(|before| before.failure.is_none()) => return None,
-        Ok(Done { failover: Some(id) }) => (reason(step)?, format!("{step} (failover {id})")),
-        Ok(Done { failover: None }) => (reason(step)?, step.to_string()),
+        Ok(Done { failover: Some(id), .. }) => (reason(step)?, format!("{step} (failover {id})")),
+        // Only the last part of many is worth telling.
+        Ok(Done { moved: Some(moved), .. }) if moved.left > 0 || moved.slots == 0 => return None,
+        Ok(Done { moved: Some(_), .. }) => {
+            ("SlotsMoved", "every shard owns its share of the slots".to_owned())
+        }
+        Ok(Done { .. }) => (reason(step)?, step.to_string()),
         Err(error) if before.is_some_and(|before| before.failure == Some(error.to_string())) => return None,
         Err(error) => ("StepFailed", format!("{step} failed: {error}")),
     };
@@ -111,6 +136,7 @@ fn reason(step: &Step) -> Option<&'static str> {
         Step::Leave { .. } => Some("ScaledIn"),
         Step::Handover { .. } => Some("HandedOver"),
         Step::Replace { .. } => Some("Restarted"),
+        Step::Rebalance { .. } => Some("SlotsMoved"),
         Step::Prune { .. } => Some("Pruned"),
     }
 }

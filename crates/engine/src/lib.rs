@@ -25,7 +25,7 @@ mod world;
 
 pub use agents::{AgentLink, Dial, Http};
 pub use config::set_config;
-pub use plan::{Attempt, Memory, Plan, Step, Waiting, plan};
+pub use plan::{Attempt, Memory, Plan, Progress, Step, Waiting, plan};
 pub use run::{Change, Engine};
 pub use status::status;
 pub use template::template;

@@ -11,14 +11,19 @@ mod roll;
 mod scale;
 mod sentinels;
 mod shards;
+mod spread;
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use jiff::Timestamp;
 use redoubt_api::CheckedRedis;
 use redoubt_wire::state::{AgentState, ConfigFault};
 
-pub use self::pace::{Attempt, Memory};
+pub(crate) use self::spread::left as left_to_move;
+pub use self::{
+    pace::{Attempt, Memory},
+    spread::Progress,
+};
 use crate::{
     look::{Look, is_running},
     world::{Counts, MemberView, World},
@@ -76,6 +81,17 @@ pub enum Step {
         /// Why.
         why: String,
     },
+    /// Have slots move until each shard owns its share; what is half done is finished first.
+    Rebalance {
+        /// Whose agent moves them.
+        mover: String,
+        /// How much each shard owns in proportion to the others; 0 empties it. None at all: nothing new is begun.
+        weights: BTreeMap<u32, u32>,
+        /// How far it is.
+        progress: Progress,
+        /// Why.
+        why: String,
+    },
     /// Have a Sentinel forget members that have left.
     Prune {
         /// Which Sentinel.
@@ -125,6 +141,7 @@ impl Step {
             Self::Leave { .. } => "ScalingIn",
             Self::Handover { .. } => "HandingOver",
             Self::Replace { .. } => "Replacing",
+            Self::Rebalance { .. } => "MovingSlots",
             Self::Prune { .. } => "Pruning",
         }
     }
@@ -145,6 +162,7 @@ impl Step {
             (Self::Handover { from: a, to: x, .. }, Self::Handover { from: b, to: y, .. }) => {
                 a == b && x == y
             }
+            (Self::Rebalance { weights: a, .. }, Self::Rebalance { weights: b, .. }) => a == b,
             (Self::Replace { member: a, .. }, Self::Replace { member: b, .. })
             | (Self::Prune { sentinel: a, .. }, Self::Prune { sentinel: b, .. }) => a == b,
             _ => false,
@@ -167,6 +185,9 @@ impl fmt::Display for Step {
             }
             Self::Handover { from, to: None, why } => write!(f, "handing over from {from}: {why}"),
             Self::Replace { member, why } => write!(f, "restarting {member}: {why}"),
+            Self::Rebalance { mover, progress, why, .. } => {
+                write!(f, "moving slots ({progress}), by the agent of {mover}: {why}")
+            }
             Self::Prune { sentinel, why } => write!(f, "pruning {sentinel}: {why}"),
         }
     }
@@ -200,7 +221,8 @@ pub(crate) fn plan_for(look: &Look<'_>, memory: &Memory) -> Plan {
     if let Some(plan @ Plan { step: Some(_), .. }) = applied {
         return plan;
     }
-    let other = match roll::mend(look).or_else(|| sentinels::shed(look)).or_else(|| with_master(look)) {
+    let other = match roll::mend(look).or_else(|| sentinels::shed(look)).or_else(|| with_master(look, memory))
+    {
         Some(Next::Step(step)) => Some(Plan::paced(step, memory, look.world.at)),
         Some(Next::Wait(waiting)) => Some(waiting.into()),
         None => None,
@@ -214,12 +236,12 @@ pub(crate) fn plan_for(look: &Look<'_>, memory: &Memory) -> Plan {
 }
 
 /// Rules that need to know what is, and who leads.
-fn with_master(look: &Look<'_>) -> Option<Next> {
+fn with_master(look: &Look<'_>, memory: &Memory) -> Option<Next> {
     if let Some(waiting) = leaving(look).or_else(|| configured(look)) {
         return Some(waiting.into());
     }
     if look.redis.cluster().is_some() {
-        return shards::next(look);
+        return shards::next(look, memory);
     }
     let master = match look.settled() {
         Ok(master) => master,

@@ -124,7 +124,7 @@ impl Case {
 /// The platform knows already what it can be told.
 fn told(scene: &Scene, world: &World) -> Memory {
     let look = crate::look::Look::new(scene.redis(), world);
-    Memory { applied: Some(Box::new(look.workload(look.counts))), attempts: Vec::new() }
+    Memory { applied: Some(Box::new(look.workload(look.counts))), ..Memory::default() }
 }
 
 fn serves(view: &MemberView) -> bool {

@@ -13,7 +13,7 @@ use redoubt_redis::Endpoint;
 use redoubt_wire::{
     API_VERSION,
     config::{NodeEntry, SentinelEntry, sentinel_id},
-    state::{AgentRole, AgentState, ClusterView, NodeState, OnDisk, Phase, Replication, SentinelState},
+    state::{AgentRole, AgentState, ClusterView, Live, NodeState, OnDisk, Phase, Replication, SentinelState},
 };
 
 use crate::{
@@ -55,11 +55,31 @@ impl Scene {
     /// Three shards of two nodes, the first node of each leads, all well.
     pub(crate) fn cluster() -> Self {
         let mut scene = Self::sentinel();
-        let cluster =
-            CheckedCluster { shards: 3, replicas_per_shard: 1, node_timeout: Duration::from_secs(5) };
-        scene.redis.spec.topology = CheckedTopology::Cluster(cluster);
+        let cluster = CheckedCluster {
+            shards: 3,
+            replicas_per_shard: 1,
+            weights: BTreeMap::new(),
+            node_timeout: Duration::from_secs(5),
+        };
         scene.redis.spec.replicas = cluster.nodes();
+        scene.redis.spec.topology = CheckedTopology::Cluster(cluster);
         Self { running: Counts { nodes: 2, shards: 3, sentinels: 0 }, ..scene }
+    }
+
+    /// So many shards run; all but the first three own no slots yet, or no more.
+    pub(crate) fn shards(mut self, count: u32) -> Self {
+        self.running.shards = count;
+        self
+    }
+
+    /// This is asked for in mode Cluster.
+    pub(crate) fn wants(self, change: impl FnOnce(&mut CheckedCluster)) -> Self {
+        self.spec(|spec| {
+            if let CheckedTopology::Cluster(cluster) = &mut spec.topology {
+                change(cluster);
+                spec.replicas = cluster.nodes();
+            }
+        })
     }
 
     /// What the server of this node says of the cluster.
@@ -211,7 +231,7 @@ impl Scene {
     pub(crate) fn memory(&self) -> Memory {
         let world = self.world();
         let look = Look::new(&self.redis, &world);
-        Memory { applied: Some(Box::new(look.workload(look.counts))), attempts: Vec::new() }
+        Memory { applied: Some(Box::new(look.workload(look.counts))), ..Memory::default() }
     }
 
     pub(crate) fn plan(&self) -> Plan {
@@ -244,7 +264,9 @@ impl Scene {
         let others: Vec<Endpoint> =
             (0..self.running.nodes).map(node_endpoint).filter(|endpoint| *endpoint != master).collect();
         let role = match member.kind {
-            MemberKind::Node if self.running.shards > 0 => AgentRole::Node(in_shard(member.ordinal)),
+            MemberKind::Node if self.running.shards > 0 => {
+                AgentRole::Node(in_shard(member.ordinal, self.running))
+            }
             MemberKind::Node => AgentRole::Node(node_state(member.ordinal == self.master, &master, others)),
             MemberKind::Sentinel => AgentRole::Sentinel(SentinelState {
                 phase: Phase::Running,
@@ -345,27 +367,33 @@ pub(crate) fn node_state(leads: bool, master: &Endpoint, others: Vec<Endpoint>) 
     }
 }
 
-/// A node of a cluster of three shards, whose first nodes lead.
-fn in_shard(number: u32) -> NodeState {
+/// A node of a cluster, whose first nodes lead: three shards own all slots.
+fn in_shard(number: u32, running: Counts) -> NodeState {
     const SLOTS: [&str; 3] = ["0-5460", "5461-10922", "10923-16383"];
     let seat = Seat::of(number).expect("a seat");
     let master = node_endpoint(Seat { index: 0, ..seat }.number());
     let leads = seat.index == 0;
+    let slots = SLOTS.get(seat.shard as usize).filter(|_| leads).copied().unwrap_or_default();
     let id = |index| format!("id-{}-{index}", seat.shard);
-    let all = Counts { nodes: 2, shards: 3, sentinels: 0 }.ordinals(MemberKind::Node);
-    let others = all.filter(|other| *other != number);
+    let others = running.ordinals(MemberKind::Node).filter(|other| *other != number);
     let view = ClusterView {
         id: id(seat.index),
         master: (!leads).then(|| id(0)),
         is_ok: true,
         epoch: 1,
-        slots: if leads { SLOTS[seat.shard as usize].to_owned() } else { String::new() },
+        slots: slots.to_owned(),
         knows: others.map(node_endpoint).collect(),
         covered: 16384,
         open: 0,
         map: "map".to_owned(),
     };
-    NodeState { cluster: Some(Box::new(view)), ..node_state(leads, &master, Vec::new()) }
+    NodeState {
+        // A master without slots has nothing to serve.
+        ready: !leads || view.leads(),
+        live: Some(Live::default()),
+        cluster: Some(Box::new(view)),
+        ..node_state(leads, &master, Vec::new())
+    }
 }
 
 pub(crate) fn redis() -> CheckedRedis {

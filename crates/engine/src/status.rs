@@ -45,6 +45,7 @@ pub(crate) fn status_for(look: &Look<'_>, activity: &Activity, previous: &RedisS
         nodes: members::nodes(look),
         sentinels: members::sentinels(look),
         shards: members::shards(look),
+        moving: members::moving(look, &activity.plan),
         last_failover: failover::last(look.world, previous.last_failover.as_ref()),
         events: events::merged(&previous.events, news),
         conditions,

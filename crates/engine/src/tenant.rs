@@ -15,7 +15,7 @@ use tracing::{info, warn};
 pub(crate) use self::wanted::Wanted;
 use self::{guide::Guide, observe::Observer};
 use crate::{
-    act::{act, event},
+    act::{Done, act, event, per_second},
     agents::Dial,
     backoff::{Backoff, jittered, pause},
     gate::Gate,
@@ -251,6 +251,13 @@ impl<P: Platform, D: Dial> Tenant<P, D> {
         self.events.extend(event(redis, &step, &result, before, now));
         // What cannot be published for long must not pile up: no status shows more.
         self.events.drain(..self.events.len().saturating_sub(MAX_EVENTS));
+        if let Ok(Done { moved: Some(moved), .. }) = &result
+            && moved.slots > 0
+        {
+            self.memory.slots_per_second = per_second(&step, moved).or(self.memory.slots_per_second);
+            self.memory.advanced(&step);
+            return;
+        }
         let pause = jittered(pause(STEP.0, STEP.1, self.memory.tries(&step)));
         let pause = SignedDuration::try_from(pause).unwrap_or(SignedDuration::MAX);
         self.memory.tried(step, result.err().map(|error| error.to_string()), now, pause);

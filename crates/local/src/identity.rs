@@ -28,7 +28,7 @@ pub(crate) struct KeptIdentity {
     pub(crate) uid: String,
     /// Where its members are.
     pub(crate) block: Block,
-    /// Shards it was made with, in a cluster: its data is spread over them.
+    /// Shards that may hold data, in a cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) shards: Option<u32>,
 }
@@ -49,8 +49,12 @@ impl KeptIdentity {
         let (block, claim) = free_block(redis, &uid, single_address)?;
         let identity = Self { uid, block, shards: shards(redis) };
         files::private_dir(dir.root())?;
-        files::write_json(&dir.identity(), &identity, Worth::Lasting)?;
+        identity.keep(dir)?;
         Ok((identity, claim))
+    }
+
+    pub(crate) fn keep(&self, dir: &SetDir) -> Result<(), LocalError> {
+        files::write_json(&dir.identity(), self, Worth::Lasting).map(|_| ())
     }
 
     /// The members of a resource.
@@ -70,11 +74,7 @@ impl KeptIdentity {
         if redis.cluster().is_some() && matches!(self.block, Block::Ports(_)) {
             return Err(LocalError::OneAddress { name: name.clone() });
         }
-        if shards(redis) != self.shards {
-            let told =
-                |shards: Option<u32>| shards.map_or_else(|| "no".to_owned(), |shards| shards.to_string());
-            let (old, new) = (told(self.shards), told(shards(redis)));
-            let faults = format!("its data is in {old} shards, and spec.mode and spec.shards ask for {new}");
+        if let Some(faults) = self.out_of_reach(redis) {
             return Err(LocalError::Unchangeable { name: name.clone(), faults });
         }
         let counts = Counts::wanted(redis);
@@ -103,6 +103,21 @@ impl KeptIdentity {
             nodes: counts.ordinals(MemberKind::Node).map(node).collect::<Result<_, LocalError>>()?,
             sentinels: (0..sentinels).map(sentinel).collect::<Result<_, LocalError>>()?,
         })
+    }
+}
+
+impl KeptIdentity {
+    /// The nodes of this resource would not be all that hold the set's data. Those of a set that runs are never fewer:
+    /// they leave when they hold nothing any more.
+    fn out_of_reach(&self, redis: &CheckedRedis) -> Option<String> {
+        match (self.shards, shards(redis)) {
+            (Some(kept), Some(wanted)) if wanted < kept => Some(format!(
+                "spec.shards: its data is in {kept} shards, not in {wanted}; write {kept}, and {wanted} once it runs"
+            )),
+            (Some(_), None) => Some("spec.mode: its data is that of a cluster".to_owned()),
+            (None, Some(_)) => Some("spec.mode: its data is not that of a cluster".to_owned()),
+            (None, None) | (Some(_), Some(_)) => None,
+        }
     }
 }
 

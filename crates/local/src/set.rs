@@ -203,8 +203,26 @@ impl Set {
             .iter()
             .map(|&(kind, ordinal)| self.mind(kind, ordinal, None, true))
             .collect::<Result<Vec<_>, _>>()?;
+        // Cut off anywhere, it is known of no fewer shards than run.
+        self.keep_shards(counts.shards, |kept| counts.shards < kept)?;
         self.dismiss(&wanted, workload.redis.spec.termination_grace_period).await?;
-        join_all(minders.iter().map(|minder| minder.run(wish.clone()))).await.into_iter().collect()
+        join_all(minders.iter().map(|minder| minder.run(wish.clone())))
+            .await
+            .into_iter()
+            .collect::<Result<(), _>>()?;
+        self.keep_shards(counts.shards, |kept| counts.shards > kept)
+    }
+
+    /// So many shards may hold data from now on: those that leave hold none any more, those that join none yet.
+    fn keep_shards(&self, shards: u32, differs: impl Fn(u32) -> bool) -> Result<(), LocalError> {
+        let mut identity = lock(&self.identity);
+        let Some((kept, _)) = identity.as_mut().filter(|(kept, _)| kept.shards.is_some_and(differs)) else {
+            return Ok(());
+        };
+        let changed = KeptIdentity { shards: Some(shards), ..kept.clone() };
+        changed.keep(&self.dir)?;
+        *kept = changed;
+        Ok(())
     }
 
     /// Members that are not wanted leave, highest ordinal first. Nobody waits for them here.

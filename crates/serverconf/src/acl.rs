@@ -7,7 +7,7 @@
 use std::fmt;
 
 use redoubt_wire::{
-    config::Access,
+    config::{Access, SetConfig},
     secrets::{AGENT_USER, Password, REPLICATION_USER, SENTINEL_USER, Secrets},
 };
 use secrecy::ExposeSecret as _;
@@ -42,6 +42,9 @@ const AGENT_AT_NODES: &str = "resetchannels &__sentinel__:hello \
      +acl|setuser +acl|deluser +acl|getuser +acl|list +acl|users +acl|whoami +acl|log \
      +cluster \
      +slowlog|len +slowlog|get +latency|latest +memory|stats +memory|doctor +command|info";
+
+/// In a cluster it also moves slots: MIGRATE at the node that gives a key has it log in at the one that takes it, as itself.
+const AGENT_IN_CLUSTER: &str = "~* +migrate +restore-asking +select +memory|usage";
 
 /// What a replica sends to its master. Dual-channel replication of Valkey asks for SYNC as well.
 const REPLICATION_AT_NODES: &str = "resetchannels +ping +replconf +psync +sync";
@@ -122,7 +125,9 @@ enum Key<'a> {
 
 /// The users at a data node.
 #[must_use]
-pub fn node_users(access: &Access, secrets: &Secrets) -> Vec<User> {
+pub fn node_users(set: &SetConfig, secrets: &Secrets) -> Vec<User> {
+    let access = &set.access;
+    let in_cluster = if set.cluster().is_some() { AGENT_IN_CLUSTER } else { "" };
     let channels = if access.protect_sentinel_channel { ALL_BUT_HELLO } else { ALL_CHANNELS };
     let commands = if access.admin_commands { "+@all" } else { APPLICATION };
     let denied = access.denied_commands.iter().fold(String::new(), |rules, name| rules + " -" + name);
@@ -132,7 +137,7 @@ pub fn node_users(access: &Access, secrets: &Secrets) -> Vec<User> {
             &application(access.auth, &secrets.application),
             &["~* resetchannels", channels, commands, &denied],
         ),
-        User::new(AGENT_USER, &Key::Password(&secrets.agent), &[AGENT_AT_NODES]),
+        User::new(AGENT_USER, &Key::Password(&secrets.agent), &[AGENT_AT_NODES, in_cluster]),
         User::new(REPLICATION_USER, &Key::Password(&secrets.replication), &[REPLICATION_AT_NODES]),
         User::new(SENTINEL_USER, &Key::Password(&secrets.sentinel_at_nodes), &[SENTINEL_AT_NODES]),
     ]
@@ -183,7 +188,7 @@ mod tests {
     fn passwords_travel_as_hashes_the_previous_one_too() {
         let mut secrets = secrets();
         secrets.agent = Password::new("abc").unwrap().with_previous("password").unwrap();
-        let users = node_users(&set(1, 0).access, &secrets);
+        let users = node_users(&set(1, 0), &secrets);
         let agent = users[1].directive().join(" ");
         // FIPS 180-2, appendix B.1.
         let abc = "#ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
@@ -194,9 +199,9 @@ mod tests {
 
     #[test]
     fn everybody_has_a_password_but_the_application_without_auth() {
-        let mut access = set(1, 0).access;
-        access.auth = false;
-        for users in [node_users(&access, &secrets()), sentinel_users(&access, &secrets())] {
+        let mut set = set(1, 0);
+        set.access.auth = false;
+        for users in [node_users(&set, &secrets()), sentinel_users(&set.access, &secrets())] {
             for user in users {
                 let rules = user.directive();
                 assert_eq!(rules.contains(&"nopass"), user.name() == "default", "{user:?}");
@@ -230,11 +235,11 @@ mod tests {
 
     #[test]
     fn only_who_differs_has_changed() {
-        let access = set(1, 0).access;
-        let (old, mut secrets) = (node_users(&access, &secrets()), secrets());
-        assert!(changed(&old, &node_users(&access, &secrets)).is_empty());
+        let set = set(1, 0);
+        let (old, mut secrets) = (node_users(&set, &secrets()), secrets());
+        assert!(changed(&old, &node_users(&set, &secrets)).is_empty());
         secrets.replication = Password::new("other").unwrap();
-        let changed = changed(&old, &node_users(&access, &secrets));
+        let changed = changed(&old, &node_users(&set, &secrets));
         assert_eq!(changed.iter().map(User::name).collect::<Vec<_>>(), [REPLICATION_USER]);
         assert_eq!(changed[0].set_user().arguments()[..4], ["ACL", "SETUSER", REPLICATION_USER, "reset"]);
     }

@@ -59,7 +59,7 @@ pub fn node_conf(set: &SetConfig, node: &NodeEntry, secrets: &Secrets, launch: &
     process(&mut file, node, launch);
     replication(&mut file, set, node, secrets, launch);
     cluster(&mut file, set, node, launch);
-    for user in acl::node_users(&set.access, secrets) {
+    for user in acl::node_users(set, secrets) {
         file.add(&["user"], &user.directive());
     }
     persistence(&mut file, set, launch);

@@ -46,13 +46,13 @@ pub async fn look(access: &Access, entry: &Endpoint) -> Result<Cluster, SlotsErr
 
 /// Keys of slots that a node does not own, by master and slot.
 pub async fn strays(access: &Access, cluster: &Cluster) -> Result<Vec<(NodeId, u16, u64)>, SlotsError> {
-    let masters: Vec<&Node> = cluster.masters().collect();
-    let counted = stream::iter(masters).map(|node| async move {
-        let foreign: Vec<u16> = SlotSet::all().without(&node.slots).iter().collect();
-        let mut connection = access.connect(&node.endpoint).await?;
+    let foreign = |node: &Node| SlotSet::all().without(&node.slots).iter().collect::<Vec<u16>>();
+    let masters = cluster.masters().map(|node| (node.id.clone(), node.endpoint.clone(), foreign(node)));
+    let counted = stream::iter(masters.collect::<Vec<_>>()).map(|(id, endpoint, foreign)| async move {
+        let mut connection = access.connect(&endpoint).await?;
         let counts = count(&mut connection, &foreign).await?;
         let counts = foreign.into_iter().zip(counts).filter(|(_, keys)| *keys > 0);
-        Ok::<_, Error>(counts.map(|(slot, keys)| (node.id.clone(), slot, keys)).collect::<Vec<_>>())
+        Ok::<_, Error>(counts.map(|(slot, keys)| (id.clone(), slot, keys)).collect::<Vec<_>>())
     });
     let counted: Vec<_> = counted.buffered(AT_ONCE).collect().await;
     let mut all = Vec::new();

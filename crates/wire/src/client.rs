@@ -28,7 +28,7 @@ pub use self::error::AgentError;
 use crate::{
     API_VERSION,
     failover::{Cause, Failover},
-    requests::{self, Refusal, Stop, Switchover},
+    requests::{self, Rebalance, Rebalanced, Refusal, Stop, Switchover},
     state::AgentState,
 };
 
@@ -40,6 +40,8 @@ const ANSWER: Duration = Duration::from_secs(5);
 const HAND_OVER: Duration = Duration::from_secs(20);
 /// A Sentinel is stopped, its file edited, started again, and asked whether it knows everybody.
 const PRUNE: Duration = Duration::from_secs(30);
+/// Slots are moved for a few seconds, and those that are on their way arrive; open ones of an earlier run come first.
+const REBALANCE: Duration = Duration::from_secs(70);
 /// A state with every list at its limit is some 40 KiB.
 const MAX_BODY: usize = 1024 * 1024;
 /// A long poll and a command at the same time.
@@ -110,6 +112,12 @@ impl AgentClient {
     /// Has a Sentinel's agent remove entries of members that are no longer in the configuration.
     pub async fn prune(&self) -> Result<(), AgentError> {
         self.call(Call::post("to prune its Sentinel", requests::PRUNE, PRUNE)).await.map(|_| ())
+    }
+
+    /// Has the agent move slots until each shard owns its share, for as long as the wish says. Whoever drops this call
+    /// ends it: what is on its way still arrives.
+    pub async fn rebalance(&self, wish: &Rebalance) -> Result<Rebalanced, AgentError> {
+        self.ask(Call::post("to move slots", requests::REBALANCE, REBALANCE).with(wish)).await
     }
 
     fn understood(&self, state: AgentState) -> Result<AgentState, AgentError> {

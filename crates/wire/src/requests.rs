@@ -1,5 +1,7 @@
 //! What is asked of an agent over HTTP, and how it says no. Used by the client and by the agent that answers.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::failover::Cause;
@@ -12,6 +14,10 @@ pub const SWITCHOVER: &str = "/v1/switchover";
 pub const STOP: &str = "/v1/stop";
 /// `POST`, Sentinels only: stale entries are removed from the Sentinel's file.
 pub const PRUNE: &str = "/v1/sentinel/prune";
+
+/// `POST` of [`Rebalance`], nodes of a cluster only. Answers [`Rebalanced`] when it has ended; who does not wait for that
+/// any more ends it.
+pub const REBALANCE: &str = "/v1/cluster/rebalance";
 
 /// A long poll of the state ends after this many milliseconds at the latest.
 pub const MAX_WAIT_MS: u64 = 60_000;
@@ -47,6 +53,30 @@ pub struct Switchover {
 pub struct Stop {
     /// A master hands over first.
     pub hand_over: bool,
+}
+
+/// Slots are to be moved until each shard owns its share. What an earlier run has left half done is finished first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rebalance {
+    /// How much each shard owns in proportion to the others, by its number; 0 empties it. None at all: nothing new is begun.
+    pub weights: BTreeMap<u32, u32>,
+    /// Nothing new is begun when slots have been moved for so many milliseconds.
+    pub for_ms: u64,
+}
+
+/// What a [`Rebalance`] came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rebalanced {
+    /// Slots that have a new owner.
+    pub slots: u32,
+    /// Keys that went with them.
+    pub keys: u64,
+    /// Slots that have yet to move.
+    pub left: u32,
+    /// How long they took, milliseconds.
+    pub took_ms: u64,
 }
 
 /// Body of every answer that is not a success.

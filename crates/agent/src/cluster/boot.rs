@@ -80,7 +80,7 @@ pub(crate) fn decide(set: &SetConfig, survey: &Survey) -> Decision {
         Some(_) if led => Decision::Start(StartAs::Follower { led }),
         Some(memory) if memory.follows => Decision::Start(StartAs::Follower { led }),
         None => without_memory(set, survey),
-        Some(memory) if memory.slots.is_empty() => without_slots(survey),
+        Some(memory) if memory.slots.is_empty() => without_slots(survey, memory),
         Some(_) => as_master(set, survey),
     }
 }
@@ -113,10 +113,15 @@ fn without_memory(set: &SetConfig, survey: &Survey) -> Decision {
 }
 
 /// It knows others, and owns nothing.
-fn without_slots(survey: &Survey) -> Decision {
+fn without_slots(survey: &Survey, memory: &Memory) -> Decision {
     // What a node was given while it formed the cluster was taken back before there was a key.
     if survey.own.record().is_none() || survey.forming {
         return Decision::Start(StartAs::Blank);
+    }
+    // It was to get slots, or had given all of its own away. What it holds of those on their way is found at it alone; it
+    // can claim none, since all of them are others'.
+    if memory.whole {
+        return Decision::Start(StartAs::Leader);
     }
     wait(
         "it holds data of slots that it does not own; nothing is served or thrown away: look at `redoubt cluster check`, then empty its data folder",

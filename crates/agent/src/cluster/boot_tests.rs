@@ -9,7 +9,7 @@ fn memory(slots: &str) -> Memory {
     if !slots.is_empty() {
         set.insert_range(slots).unwrap();
     }
-    Memory { slots: set, follows: slots.is_empty() }
+    Memory { slots: set, follows: slots.is_empty(), whole: true }
 }
 
 /// `cart-shard-0-0` before its start, with one or two other nodes in its shard.
@@ -132,6 +132,9 @@ fn a_replica_starts_whoever_leads() {
 #[test]
 fn data_of_slots_that_a_node_does_not_own_is_not_served() {
     let idle = Some(Memory::default());
+    let spare = Some(Memory { whole: true, ..Memory::default() });
+    let spare = survey(data(5), spare, vec![None, None]);
+    assert_eq!(decided(&spare), Decision::Start(StartAs::Leader), "all slots are others'");
     assert!(matches!(decided(&survey(data(5), idle.clone(), vec![None, None])), Decision::Wait { .. }));
     let cut_off = Survey { forming: true, ..survey(data(0), idle.clone(), vec![None, None]) };
     assert_eq!(decided(&cut_off), Decision::Start(StartAs::Blank));

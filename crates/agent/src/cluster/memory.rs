@@ -2,7 +2,7 @@
 
 use std::{fs, io, path::Path};
 
-use redoubt_redis::cluster::{ClusterNodes, SlotSet};
+use redoubt_redis::cluster::{ClusterNodes, SLOTS, SlotSet};
 use redoubt_serverconf::CLUSTER_MEMORY;
 
 /// Who this node was.
@@ -12,6 +12,8 @@ pub(crate) struct Memory {
     pub(crate) slots: SlotSet,
     /// It followed a master.
     pub(crate) follows: bool,
+    /// Every slot had an owner.
+    pub(crate) whole: bool,
 }
 
 /// Reads it. Nothing, where there is no file, or one that no server has written into yet.
@@ -31,7 +33,9 @@ fn parse(text: &str) -> io::Result<Option<Memory>> {
     }
     let nodes = ClusterNodes::parse(&lines.join("\n")).map_err(io::Error::other)?;
     let follows = nodes.myself.master.is_some();
-    Ok(Some(Memory { slots: nodes.myself.slots, follows }))
+    let owned: SlotSet = nodes.all().flat_map(|node| node.slots.iter()).collect();
+    let whole = owned.len() == usize::from(SLOTS);
+    Ok(Some(Memory { slots: nodes.myself.slots, follows, whole }))
 }
 
 #[cfg(test)]
@@ -43,7 +47,12 @@ mod tests {
     #[test]
     fn what_a_server_wrote_says_who_it_was() {
         let memory = parse(MASTER).unwrap().unwrap();
-        assert_eq!((memory.slots.to_string().as_str(), memory.follows), ("0-5460", false));
+        assert_eq!(
+            (memory.slots.to_string().as_str(), memory.follows, memory.whole),
+            ("0-5460", false, false)
+        );
+        let whole = MASTER.replace("0-5460", "0-16383");
+        assert!(parse(&whole).unwrap().unwrap().whole);
         let replica = MASTER.replace("myself,", "").replace(" slave ", " myself,slave ");
         let memory = parse(&replica).unwrap().unwrap();
         assert!(memory.slots.is_empty() && memory.follows);

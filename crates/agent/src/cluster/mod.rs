@@ -9,11 +9,13 @@ mod boot;
 mod fixture;
 mod lead;
 mod memory;
+mod rebalance;
 mod tend;
 mod view;
 
 pub(crate) use boot::{ACCEPT_LOSS, Decision, StartAs, Survey, decide};
 pub(crate) use lead::{Ask, Candidate, ask, candidates};
 pub(crate) use memory::{Memory, load};
+pub(crate) use rebalance::rebalance;
 pub(crate) use tend::{Situation, Tend, is_amiss, next};
 pub(crate) use view::ClusterSeen;

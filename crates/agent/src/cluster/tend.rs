@@ -93,7 +93,20 @@ impl<'a> Situation<'a> {
         }
         let Some(master) = self.master() else { return true };
         let home = self.set.node_at(&master.endpoint);
-        !master.is_there() || master.slots.is_empty() || home.is_none_or(|home| home.shard != self.me.shard)
+        !master.is_there() || !master.is_master() || home.is_none_or(|home| home.shard != self.me.shard)
+    }
+
+    /// Another may lead its shard than whom it follows, unless nobody does.
+    fn follows_idly(&self) -> bool {
+        self.master().is_some_and(|master| master.slots.is_empty())
+    }
+
+    /// The first node of the shard: of one that owns nothing, the others follow it from the start, so that its slots find
+    /// a replica there.
+    fn first_of_shard(&self) -> Option<&'a ClusterNode> {
+        let first = self.set.same_data(self.me).next().filter(|first| first.name != self.me.name)?;
+        let known = self.others().iter().find(|node| node.endpoint == first.server);
+        known.filter(|node| node.is_there() && node.is_master() && node.slots.is_empty())
     }
 
     /// Nodes of the set that it has never heard of.
@@ -123,6 +136,7 @@ pub(crate) fn is_amiss(situation: &Situation<'_>) -> bool {
     situation.forming
         || situation.is_idle()
         || situation.follows_wrongly()
+        || situation.follows_idly()
         || situation.is_unled()
         || situation.unknown().next().is_some()
 }
@@ -148,12 +162,24 @@ pub(crate) fn next(situation: &Situation<'_>, peers: &[PeerAnswer]) -> Option<Te
     if let Some(unknown) = situation.unknown().find(|entry| is_member(peers, &entry.name)) {
         return Some(Tend::Meet(unknown.server.clone()));
     }
-    let lost = (situation.is_idle() && situation.keys == 0) || situation.follows_wrongly();
+    let idle = situation.is_idle() && situation.keys == 0;
+    let lost = idle || situation.follows_wrongly() || situation.follows_idly();
     match leader {
         Some(leader) if lost => Some(Tend::Follow(leader.id.clone())),
         Some(_) => None,
+        None if idle => beginning(situation, peers).or(stand),
         None => stand,
     }
+}
+
+/// All slots are those of other shards: this node follows the first one of its own, which owns nothing either.
+fn beginning(situation: &Situation<'_>, peers: &[PeerAnswer]) -> Option<Tend> {
+    let first = situation.first_of_shard()?;
+    let says = |peer: &PeerAnswer| {
+        view(peer).is_some_and(|view| view.id == first.id.as_str() && !view.leads() && view.master.is_none())
+    };
+    let all = situation.view().covered == SLOTS && in_shard(situation, peers).any(says);
+    all.then(|| Tend::Follow(first.id.clone()))
 }
 
 /// A node that knows nobody: it joins the cluster of its set, or the first one forms it.

@@ -20,6 +20,7 @@ struct Case {
     me: usize,
     seen: ClusterSeen,
     on_disk: OnDisk,
+    keys: u64,
     joined: bool,
     offset: u64,
     unled_for: Option<Duration>,
@@ -34,6 +35,7 @@ fn case(me: usize, text: &str) -> Case {
         me,
         seen: seen(text),
         on_disk: OnDisk::Nothing,
+        keys: 0,
         joined: false,
         offset: 0,
         unled_for: None,
@@ -61,7 +63,7 @@ impl Case {
             me: &self.set.nodes[self.me],
             seen: &self.seen,
             on_disk: &self.on_disk,
-            keys: 0,
+            keys: self.keys,
             offset: self.offset,
             joined: self.joined,
             unled_for: self.unled_for,
@@ -142,6 +144,64 @@ fn a_cluster_at_rest_asks_nobody() {
     assert!(!case(1, &as_replica("master")).is_amiss());
     assert_eq!(case(1, &as_replica("master")).next(), None);
     assert!(case(1, &alone((0, 1))).is_amiss());
+}
+
+/// A fourth shard without slots, as its second node (`3-1`) sees it.
+fn in_a_new_shard(first: &str) -> Case {
+    let [d, e] = ["8", "9"].map(|digit| digit.repeat(40));
+    let others = as_replica("master").replace("myself,", "");
+    let text = others + &line(&d, (3, 0), first, "-", "") + &line(&e, (3, 1), "myself,master", "-", "");
+    let mut case = case(1, &text);
+    case.set = set(4, 2);
+    case.me = 7;
+    let mut state = leader(&d, "");
+    state.joined = false;
+    case.peer(6, state)
+}
+
+#[test]
+fn in_a_shard_without_slots_the_others_follow_its_first_node_and_take_no_harm_from_it() {
+    let first = "8".repeat(40);
+    let newcomer = in_a_new_shard("master");
+    assert!(newcomer.is_amiss());
+    assert_eq!(newcomer.next(), Some(Tend::Follow(first.parse().unwrap())));
+    assert_eq!(in_a_new_shard("master,fail").next(), None);
+    let mut itself = in_a_new_shard("master");
+    itself.me = 6;
+    itself.peers.clear();
+    assert_eq!(itself.next(), None);
+    // Nobody knows yet whose the slots are.
+    let mut early = in_a_new_shard("master");
+    early.seen.view.covered -= 1;
+    assert_eq!(early.next(), None);
+    let mut holds = in_a_new_shard("master");
+    holds.keys = 5;
+    assert_eq!(holds.next(), None);
+}
+
+#[test]
+fn a_replica_stays_with_a_master_without_slots_until_another_one_leads_its_shard() {
+    let (first, other) = ("8".repeat(40), "7".repeat(40));
+    let text = |other: &str| {
+        let others = as_replica("master").replace("myself,", "");
+        others
+            + &line(&first, (3, 0), "master", "-", "")
+            + &line(&"9".repeat(40), (3, 1), "myself,slave", &first, "")
+            + other
+    };
+    let follower = |text: &str| {
+        let mut case = case(1, text);
+        case.set = set(4, 3);
+        // Three nodes in each shard now.
+        case.me = 10;
+        case
+    };
+    let alone = follower(&text("")).peer(9, leader(&first, ""));
+    assert!(alone.is_amiss());
+    assert_eq!(alone.next(), None);
+    let elsewhere = text(&line(&other, (3, 2), "master", "-", "7"));
+    let led = follower(&elsewhere).peer(9, leader(&first, "")).peer(11, leader(&other, "7"));
+    assert_eq!(led.next(), Some(Tend::Follow(other.parse().unwrap())));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use redoubt_wire::{
     failover::{Cause, Failover},
-    requests::Refusal,
+    requests::{Rebalance, Rebalanced, Refusal},
 };
 use tokio::sync::oneshot;
 
@@ -30,6 +30,13 @@ pub(crate) enum Command {
         /// Done, or why not.
         reply: oneshot::Sender<Result<(), Refusal>>,
     },
+    /// Move slots of the cluster.
+    Rebalance {
+        /// Where to.
+        wish: Rebalance,
+        /// What came of it. It ends when nobody waits for that.
+        reply: oneshot::Sender<Result<Rebalanced, Refusal>>,
+    },
 }
 
 impl Command {
@@ -39,6 +46,7 @@ impl Command {
         match self {
             Self::Switchover { reply, .. } => drop(reply.send(Err(refusal))),
             Self::Prune { reply } => drop(reply.send(Err(refusal))),
+            Self::Rebalance { reply, .. } => drop(reply.send(Err(refusal))),
             Self::Stop { .. } => {}
         }
     }

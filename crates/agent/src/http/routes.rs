@@ -16,7 +16,7 @@ use axum::{
 };
 use redoubt_wire::{
     failover::{Cause, Failover},
-    requests::{self, MAX_WAIT_MS, Refusal, StateQuery, Stop, Switchover},
+    requests::{self, MAX_WAIT_MS, Rebalance, Rebalanced, Refusal, StateQuery, Stop, Switchover},
     state::{AgentRole, AgentState, Phase},
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -47,6 +47,7 @@ pub(super) fn router(door: Door, closing: CancellationToken) -> Router {
         .route(requests::SWITCHOVER, post(switchover))
         .route(requests::STOP, post(stop))
         .route(requests::PRUNE, post(prune))
+        .route(requests::REBALANCE, post(rebalance))
         .route_layer(middleware::from_fn_with_state(tokens, auth::require));
     Router::new()
         .route("/healthz", get(healthz))
@@ -132,7 +133,7 @@ async fn switchover(
         return Err(Denied::malformed("the id of a hand-over is 12 hex digits, or null"));
     }
     let (reply, outcome) = oneshot::channel();
-    ask(&context, Command::Switchover { to, cause, id, reply }, outcome).await.map(Json)
+    ask(&context, Command::Switchover { to, cause, id, reply }, outcome, limits::COMMAND).await.map(Json)
 }
 
 async fn stop(
@@ -152,7 +153,16 @@ async fn prune(State(context): State<Context>) -> Result<Json<Nothing>, Denied> 
         }));
     }
     let (reply, outcome) = oneshot::channel();
-    ask(&context, Command::Prune { reply }, outcome).await.map(|()| Json(Nothing {}))
+    ask(&context, Command::Prune { reply }, outcome, limits::COMMAND).await.map(|()| Json(Nothing {}))
+}
+
+async fn rebalance(
+    State(context): State<Context>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<Rebalanced>, Denied> {
+    let wish: Rebalance = read(body)?;
+    let (reply, outcome) = oneshot::channel();
+    ask(&context, Command::Rebalance { wish, reply }, outcome, limits::REBALANCE).await.map(Json)
 }
 
 /// `{}`: it is done, and there is no more to say. Fields may be added.
@@ -164,9 +174,10 @@ async fn ask<T>(
     context: &Context,
     command: Command,
     outcome: oneshot::Receiver<Result<T, Refusal>>,
+    within: Duration,
 ) -> Result<T, Denied> {
     send(context, command)?;
-    match tokio::time::timeout(limits::COMMAND, outcome).await {
+    match tokio::time::timeout(within, outcome).await {
         Ok(Ok(outcome)) => outcome.map_err(Denied::conflict),
         Ok(Err(_)) => Err(Denied::unavailable("the agent dropped the request; it may be stopping")),
         Err(_) => Err(Denied::late()),

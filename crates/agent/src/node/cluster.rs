@@ -160,7 +160,7 @@ impl Node {
     async fn role(&self, start: StartAs) -> io::Result<Role> {
         Ok(match start {
             StartAs::Leader => {
-                self.agent.shared.notice("Leads", "starts as master of its slots, with its data", false);
+                self.agent.shared.notice("Leads", "starts as master, with its data", false);
                 Role { joined: true, ..Role::default() }
             }
             StartAs::LeaderAnew => {

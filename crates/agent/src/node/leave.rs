@@ -31,6 +31,7 @@ impl Node {
     ) {
         let began = tokio::time::Instant::now();
         self.set_phase(Phase::Stopping);
+        self.end_moving().await;
         self.look(server, watchman).await;
         if hand_over && watchman.leads() && self.could_hand_over() {
             let handed_over = tokio::time::timeout(grace / 2, self.hand_over_last(server, watchman)).await;
@@ -158,6 +159,12 @@ impl Node {
     ) -> Result<Report, Refusal> {
         self.look(server, watchman).await;
         self.may_switch(watchman, to.as_deref())?;
+        if cause == Cause::Switchover && is_giving_or_taking(watchman) {
+            return Err(refusal(
+                &format!("slots are on their way to or from {}", self.me.name),
+                "ask again when they have arrived; `redoubt status` shows how many are left",
+            ));
+        }
         let mut request = self.request(cause, self.me.server.clone(), to);
         if let Some(id) = id {
             request.id = id;
@@ -222,6 +229,12 @@ impl Node {
             "wait until `redoubt status` shows it ready, or name another node",
         ))
     }
+}
+
+/// Most servers hand no open slot on to who leads next: its keys would be out of reach until the move goes on.
+fn is_giving_or_taking(watchman: &Watchman) -> bool {
+    let seen = watchman.seen.as_ref().and_then(|seen| seen.cluster.as_ref());
+    seen.is_some_and(|cluster| cluster.view.open > 0)
 }
 
 pub(super) fn refusal(error: &str, next: &str) -> Refusal {

@@ -11,6 +11,7 @@ mod hang;
 mod lead;
 mod leave;
 mod look;
+mod moving;
 mod reconfigure;
 mod serve;
 mod start;
@@ -24,6 +25,7 @@ use redoubt_wire::{config::NodeEntry, state::Phase};
 
 use self::{
     durable::{Beginning, Durable},
+    moving::Moving,
     serve::After,
 };
 use crate::{agent::Agent, backoff::Backoff, fault::Fault, server};
@@ -48,6 +50,8 @@ pub(crate) struct Node {
     replaced: bool,
     /// In a cluster: this node began to form it and has not seen it whole; nothing while its note was not looked for.
     forming: Option<bool>,
+    /// In a cluster: slots are moved, or were.
+    moving: Option<Moving>,
 }
 
 /// What the server was when it was last seen.
@@ -136,6 +140,7 @@ impl Node {
             last_seen: None,
             replaced: false,
             forming: None,
+            moving: None,
         };
         node.listen();
         Ok(node)

@@ -87,7 +87,7 @@ impl Node {
         let running = connection.config_get("*").await?;
         let changes = plan_live(&running, &self.agent.set, &new.set, &defaults);
         let mut restart = apply_live(connection, &changes).await?;
-        let (old, access) = ((&self.agent.set.access, &self.agent.secrets), (&new.set.access, &new.secrets));
+        let (old, access) = ((&*self.agent.set, &self.agent.secrets), (&*new.set, &new.secrets));
         apply_access(connection, old, access).await?;
         let path = self.conf_path();
         let written = off_thread(move || replace(&path, conf.as_bytes())).await;

@@ -142,6 +142,7 @@ impl Node {
                 }
                 event = self.agent.inbox.next() => {
                     if matches!(event, Event::Succeed) {
+                        self.end_moving().await;
                         return After::Succeed;
                     }
                     if self.react(server, &mut watchman, event).await {
@@ -199,6 +200,7 @@ impl Node {
                 // Who asked may have gone; the result is in the state, too.
                 drop(reply.send(answer));
             }
+            Event::Command(Command::Rebalance { wish, reply }) => self.rebalance(wish, reply),
             Event::Command(command @ Command::Prune { .. }) => {
                 command.refuse(&format!("{} is a data node", self.me.name), "ask the agent of a Sentinel");
             }
@@ -237,6 +239,8 @@ impl Node {
             Some(_) if !watchman.files_settled && watchman.files_fault.is_none() => EAGER * 4,
             Some(_) if self.durable.is_copying() => EAGER * 4,
             Some(seen) if seen.cluster.is_some() && !self.is_ready(seen) => EAGER * 4,
+            // Whoever moves slots goes on when everybody says that they have arrived.
+            Some(seen) if seen.cluster.as_ref().is_some_and(|cluster| cluster.view.open > 0) => EAGER * 4,
             // Nobody tells a replica that it was elected, and others ask its agent who leads.
             Some(seen) if seen.cluster.is_some() && !seen.leads() => CALM / 4,
             Some(_) => CALM,

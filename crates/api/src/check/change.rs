@@ -9,10 +9,6 @@ pub fn check_change(before: &CheckedRedis, after: &CheckedRedis) -> Result<(), V
     const NEW: &str = "undo it, or create another Redis and move the data";
     let mut findings = Findings::default();
     match (before.cluster(), after.cluster()) {
-        (Some(old), Some(new)) if old.shards != new.shards => {
-            let message = format!("cannot be changed yet, from {} to {}", old.shards, new.shards);
-            findings.fault("spec.shards", message, NEW);
-        }
         (None, None) | (Some(_), Some(_)) => {}
         (Some(_), None) | (None, Some(_)) => {
             let mode = |redis: &CheckedRedis| match redis.spec.topology {

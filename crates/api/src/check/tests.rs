@@ -89,24 +89,27 @@ fn a_cluster_has_the_nodes_of_all_its_shards() {
     assert_eq!((cluster.shards, cluster.replicas_per_shard, cart.spec.replicas), (5, 2, 15));
     let (cart, warnings) = accepted("  mode: Cluster");
     assert_eq!((cart.spec.replicas, warnings), (6, Vec::new()));
+    let (cart, _) = accepted("  {mode: Cluster, shards: 4, weights: {0: 3, \"2\": 100}}");
+    let weights = [0, 1, 2, 3, 4].map(|shard| cart.cluster().unwrap().weight(shard));
+    assert_eq!(weights, [3, 1, 100, 1, 0]);
 }
 
 #[test]
-fn neither_the_mode_nor_the_shards_of_a_cluster_change() {
+fn the_mode_does_not_change() {
     let of = |spec: &str| accepted(spec).0;
     let cluster = "  {mode: Cluster, shards: 3, replicasPerShard: 1}";
-    for (before, after, path) in [
-        ("", cluster, "spec.mode"),
-        (cluster, "  mode: Standalone", "spec.mode"),
-        (cluster, "  {mode: Cluster, shards: 4}", "spec.shards"),
-    ] {
+    for (before, after, path) in [("", cluster, "spec.mode"), (cluster, "  mode: Standalone", "spec.mode")] {
         let faults = check_change(&of(before), &of(after)).unwrap_err();
         let [fault] = &faults[..] else { panic!("{after}: {faults:?}") };
         assert_eq!(fault.path, path, "{before} to {after}");
         assert!(fault.hint.is_some(), "{after}: every fault says what to do");
     }
-    let same = "  {mode: Cluster, replicasPerShard: 2, config: {maxmemory: 1gb}}";
-    assert_eq!(check_change(&of(cluster), &of(same)), Ok(()));
+    for other in [
+        "  {mode: Cluster, replicasPerShard: 2, config: {maxmemory: 1gb}}",
+        "  {mode: Cluster, shards: 5, weights: {4: 3}}",
+    ] {
+        assert_eq!(check_change(&of(cluster), &of(other)), Ok(()), "{other}");
+    }
     assert_eq!(check_change(&of(""), &of("  replicas: 5")), Ok(()));
 }
 
@@ -131,12 +134,18 @@ fn the_quorum_is_the_majority() {
 }
 
 /// Spec, path of the only fault, words of its message.
-const REFUSED: [(&str, &str, &str); 38] = [
+const REFUSED: [(&str, &str, &str); 44] = [
     ("  {mode: Cluster, shards: 2}", "spec.shards", "at least 3"),
     ("  {mode: Cluster, shards: 21}", "spec.shards", "at most 20"),
     ("  {mode: Cluster, replicasPerShard: 5}", "spec.replicasPerShard", "at most 4"),
     ("  {mode: Cluster, replicas: 6}", "spec.replicas", "no meaning in mode Cluster"),
     ("  shards: 3", "spec.shards", "no meaning in mode Sentinel"),
+    ("  {mode: Cluster, weights: {3: 2}}", "spec.weights.3", "the shards are 0 to 2"),
+    ("  {mode: Cluster, weights: {\"01\": 2}}", "spec.weights.01", "no shard \"01\""),
+    ("  {mode: Cluster, weights: {heavy: 2}}", "spec.weights.heavy", "no shard \"heavy\""),
+    ("  {mode: Cluster, weights: {0: 0}}", "spec.weights.0", "from 1 to 100, not 0"),
+    ("  {mode: Cluster, weights: {0: 101}}", "spec.weights.0", "from 1 to 100, not 101"),
+    ("  weights: {0: 2}", "spec.weights", "no meaning in mode Sentinel"),
     (
         "  {mode: Cluster, durability: {minReplicasToWrite: 2}}",
         "spec.durability.minReplicasToWrite",

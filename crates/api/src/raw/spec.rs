@@ -33,7 +33,7 @@ pub struct RedisSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub replicas: Option<u32>,
-    /// Masters that share the slots, in `mode: Cluster`. Cannot be changed yet. Default: 3.
+    /// Masters that share the slots, in `mode: Cluster`. Default: 3.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 3, max = 20))]
     pub shards: Option<u32>,
@@ -41,6 +41,10 @@ pub struct RedisSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(max = 4))]
     pub replicas_per_shard: Option<u32>,
+    /// How many slots a shard owns in proportion to the others, from 1 to 100, by its number, as `{"0": 2}`: in
+    /// `mode: Cluster`. Default: 1 for each.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub weights: BTreeMap<String, u32>,
     /// The Sentinels, in `mode: Sentinel`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sentinel: Option<SentinelSpec>,

@@ -20,6 +20,7 @@ pub(crate) struct Round {
 pub(crate) struct Figures {
     redoubt: HashMap<(Scenario, ClientKind), Rounds>,
     plain: HashMap<(Way, ClientKind), Rounds>,
+    cluster: HashMap<Scenario, Rounds>,
 }
 
 /// The rounds of one event and client.
@@ -33,6 +34,14 @@ impl Figures {
 
     pub(crate) fn of_plain(&mut self, way: Way, client: ClientKind, round: Round) {
         self.plain.entry((way, client)).or_default().0.push(round);
+    }
+
+    pub(crate) fn of_cluster(&mut self, scenario: Scenario, round: Round) {
+        self.cluster.entry(scenario).or_default().0.push(round);
+    }
+
+    pub(crate) fn cluster(&self, scenario: Scenario) -> Option<&Rounds> {
+        self.cluster.get(&scenario)
     }
 
     pub(crate) fn redoubt(&self, scenario: Scenario, client: ClientKind) -> Option<&Rounds> {

@@ -1,7 +1,8 @@
-//! How long writes stop when a master dies, hangs or hands over, beside plain Sentinel with the same `downAfter`.
+//! How long writes stop when a master dies, hangs or hands over, beside plain Sentinel with the same `downAfter`; and how
+//! long those of a shard stop in mode Cluster.
 //!
 //! `make bench-failover`, or `make bench-failover ROUNDS=3`. Two sets of three nodes and three Sentinels with the same
-//! settings, one of them run by Redoubt, the other by nobody; the writers and their accounts are those of
+//! settings, one of them run by Redoubt, the other by nobody, and a cluster of three shards; the writers and their accounts are those of
 //! `redoubt drill` for both. The rounds of all events take turns, so that each event sees the same machine, and each
 //! waits until its set is whole again. Everything that was started is ended, also on Ctrl-C.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for people")]
@@ -19,7 +20,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::{
     figures::{Figures, Round, load},
     plain::{Plain, Way},
-    redoubt::Redoubt,
+    redoubt::{CLUSTER, Redoubt, SENTINEL},
 };
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -27,6 +28,8 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 /// What is done to Redoubt's set.
 const EVENTS: [Scenario; 5] =
     [Scenario::KillMaster, Scenario::Switchover, Scenario::Roll, Scenario::FreezeMaster, Scenario::KillAgent];
+/// What is done to one shard of Redoubt's cluster.
+const SHARD_EVENTS: [Scenario; 2] = [Scenario::KillMaster, Scenario::Switchover];
 /// Clients that ask the Sentinels, and clients that follow the role.
 const CLIENTS: [ClientKind; 2] = [ClientKind::Sentinel, ClientKind::Role];
 /// Medians are of this many rounds, where nothing else was asked for.
@@ -70,9 +73,11 @@ async fn until_asked_to_end(rounds: usize) -> Result<()> {
 
 async fn run(rounds: usize) -> Result<()> {
     let load_before = load();
-    let redoubt = Redoubt::start().await?;
+    let redoubt = Redoubt::start(SENTINEL).await?;
+    let cluster = Redoubt::start(CLUSTER).await?;
     let mut plain = Plain::start().await?;
     println!("3 nodes and 3 Sentinels each, downAfter 5 s, {WRITERS} writers, {rounds} rounds");
+    println!("3 shards of 2 nodes, node timeout 5 s, {WRITERS} writers in one shard");
     let mut figures = Figures::default();
     for number in 1..=rounds {
         for client in CLIENTS {
@@ -87,8 +92,14 @@ async fn run(rounds: usize) -> Result<()> {
                 }
             }
         }
+        for scenario in SHARD_EVENTS {
+            let round = cluster.drill(&drill(scenario, ClientKind::Role)).await?;
+            said(number, "Redoubt, cluster", scenario.name(), ClientKind::Role, round)?;
+            figures.of_cluster(scenario, round);
+        }
     }
     report::print(&figures, &load_before);
+    report::print_cluster(&figures);
     Ok(())
 }
 
@@ -102,11 +113,11 @@ fn beside(scenario: Scenario) -> Option<Way> {
 }
 
 fn drill(scenario: Scenario, client: ClientKind) -> Drill {
-    Drill { scenario, client, writers: WRITERS, duration: Duration::from_secs(1), force: false }
+    Drill { scenario, shard: None, client, writers: WRITERS, duration: Duration::from_secs(1), force: false }
 }
 
 /// The benchmark takes its time: each round is told as it ends.
 fn said(number: usize, who: &str, event: &str, client: ClientKind, round: Round) -> Result<()> {
-    eprintln!("{number:>3}  {who:<14}  {event:<17}  {client:<9} {round}");
+    eprintln!("{number:>3}  {who:<16}  {event:<17}  {client:<9} {round}");
     Ok(std::io::stderr().flush()?)
 }

@@ -20,10 +20,11 @@ kind: Redis
 metadata:
   name: bench
 spec:
-  mode: Sentinel
-  sentinel:
-    downAfter: 5s
 ";
+/// Of a set whose Sentinels elect.
+pub(crate) const SENTINEL: &str = "  mode: Sentinel\n  sentinel:\n    downAfter: 5s\n";
+/// Of a set whose masters elect: three shards of two nodes.
+pub(crate) const CLUSTER: &str = "  mode: Cluster\n";
 /// `recoveryDeadline` and as much again.
 const WHOLE: Duration = Duration::from_mins(2);
 /// Between two looks: short against the second that the shortest round takes.
@@ -36,10 +37,10 @@ pub(crate) struct Redoubt {
 
 impl Redoubt {
     /// Starts it and waits until it is whole.
-    pub(crate) async fn start() -> Result<Self> {
+    pub(crate) async fn start(spec: &str) -> Result<Self> {
         let set = Self { dir: tempfile::tempdir()? };
         let file = set.dir.path().join("redis.yaml");
-        fs::write(&file, RESOURCE)?;
+        fs::write(&file, format!("{RESOURCE}{spec}"))?;
         set.run(&["up", "--detach", "-f", &file.display().to_string()]).await?;
         set.whole().await?;
         Ok(set)

@@ -23,16 +23,20 @@ pub(crate) enum ClusterCommand {
     #[command(after_help = example("redoubt cluster nodes --addr 10.0.0.1:6379"))]
     Nodes(LookArgs),
     /// Move slots to one master
+    ///
+    /// Not in a cluster that is looked after, whose slots are where its spec.shards and spec.weights say.
     #[command(after_help = example("redoubt cluster reshard --addr 10.0.0.1:6379 --from all --to 10.0.0.4:6379 --slots 4096"))]
     Reshard(ReshardArgs),
     /// Give every master its share of the slots, moving as few as possible
+    ///
+    /// Not in a cluster that is looked after, whose slots are where its spec.shards and spec.weights say.
     #[command(after_help = example("redoubt cluster rebalance --addr 10.0.0.1:6379 --use-empty-masters --dry-run"))]
     Rebalance(RebalanceArgs),
     /// Finish what was left open, and repair what can be repaired without losing a key
     ///
     /// Nodes are found by what they know of each other. One that all others have forgotten is seen only if --addr names it;
     /// from any other node, its slots look as if they were nobody's, and would be given to others.
-    #[command(after_help = example("redoubt cluster fix --addr 10.0.0.1:6379 --dry-run"))]
+    #[command(after_help = example("redoubt cluster fix cart\n  redoubt cluster fix --addr 10.0.0.1:6379 --dry-run"))]
     Fix(FixArgs),
     /// Bring an empty node in
     #[command(after_help = example("redoubt cluster add-node 10.0.0.4:6379 --addr 10.0.0.1:6379"))]
@@ -109,8 +113,9 @@ pub(crate) struct MoveArgs {
     pub migrate: bool,
 }
 
-#[derive(Debug, Args)]
-pub(crate) struct LookArgs {
+/// A cluster that is looked after here, or any other.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct WhichArgs {
     /// Name of a Redis of this machine in mode Cluster; its password is found
     #[arg(conflicts_with_all = ["addr", "user", "tls"], required_unless_present = "addr")]
     pub name: Option<String>,
@@ -121,6 +126,12 @@ pub(crate) struct LookArgs {
     pub login: LoginArgs,
     #[command(flatten)]
     pub state: StateArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LookArgs {
+    #[command(flatten)]
+    pub which: WhichArgs,
     /// Form of the output
     #[arg(short, long, value_enum, default_value_t = DataForm::Text)]
     pub output: DataForm,
@@ -143,7 +154,7 @@ pub(crate) struct CreateArgs {
 #[derive(Debug, Args)]
 pub(crate) struct ReshardArgs {
     #[command(flatten)]
-    pub seed: SeedArgs,
+    pub which: WhichArgs,
     /// Masters that give, by id, beginning of an id or address; `all` is every other master
     #[arg(long, value_name = "NODE,…", value_delimiter = ',', required = true)]
     pub from: Vec<String>,
@@ -162,7 +173,7 @@ pub(crate) struct ReshardArgs {
 #[derive(Debug, Args)]
 pub(crate) struct RebalanceArgs {
     #[command(flatten)]
-    pub seed: SeedArgs,
+    pub which: WhichArgs,
     /// How much a master gets beside the others, 1 by default; 0 empties it; may be given several times
     #[arg(long = "weight", value_name = "NODE=WEIGHT", num_args = 1..)]
     pub weights: Vec<String>,
@@ -184,7 +195,7 @@ pub(crate) struct RebalanceArgs {
 #[derive(Debug, Args)]
 pub(crate) struct FixArgs {
     #[command(flatten)]
-    pub seed: SeedArgs,
+    pub which: WhichArgs,
     /// Where a node holds a copy of a key that its owner has as well, the copy wins
     #[arg(long)]
     pub replace: bool,

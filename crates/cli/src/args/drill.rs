@@ -22,6 +22,9 @@ pub(crate) struct DrillArgs {
     /// What to break
     #[arg(value_parser = scenarios())]
     pub scenario: Scenario,
+    /// In which shard of a cluster; without it, in shard 0, and of restart-all and roll in all of them
+    #[arg(long, value_name = "NUMBER")]
+    pub shard: Option<u32>,
     /// How the writers find the master; without it, by Sentinel where there are Sentinels that can be reached, by role
     /// elsewhere. In a cluster the writers connect as applications do where the members' addresses are reached from
     /// here; elsewhere they go through the API server, and gaps tell of that too

@@ -24,13 +24,6 @@ pub(crate) fn run(args: &DrillArgs) -> Result<(), Failure> {
 async fn hold(args: &DrillArgs) -> Result<DrillResult, Failure> {
     let place = Place::open(&args.place).await?;
     let set = place.set(&args.name).await?;
-    if set.config.cluster().is_some() {
-        let message = format_args!(
-            "{} is in mode Cluster, and drills know no shards yet; nothing was broken",
-            args.name
-        );
-        return Err(Failure::new(Code::Fault, message).hint("drill a Redis in mode Sentinel"));
-    }
     let target = place.target(&set).await?;
     let mut force = args.yes;
     let health = assess(&target.config, &survey(&target).await);
@@ -41,6 +34,7 @@ async fn hold(args: &DrillArgs) -> Result<DrillResult, Failure> {
     let fitting = if by_sentinels { ClientKind::Sentinel } else { ClientKind::Role };
     let drill = Drill {
         scenario: args.scenario,
+        shard: args.shard,
         client: args.client.unwrap_or(fitting),
         writers: args.writers,
         duration: args.duration,

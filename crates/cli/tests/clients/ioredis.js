@@ -10,7 +10,7 @@ process.stdin.resume().on("end", () => { stopped = true; });
 
 const addresses = (list) => list.map(([host, port]) => ({ host, port }));
 const redis = ride.nodes
-  ? new Redis.Cluster(addresses(ride.nodes))
+  ? new Redis.Cluster(addresses(ride.nodes), { redisOptions: { password: ride.password } })
   : new Redis({
       sentinels: addresses(ride.sentinels),
       name: ride.masterName,
@@ -22,7 +22,10 @@ redis.on("error", (error) => say(`seen ${error.message}`));
 // The fence of a master that was announced a moment ago: the write was not made.
 const refused = (error) => error.message.startsWith("NOREPLICAS");
 // Errors after which the documentation says to try again; any other one ends this program.
-const expected = (error) => error.name === "MaxRetriesPerRequestError" || error.message.startsWith("READONLY");
+const expected = (error) =>
+  ride.nodes
+    ? ride.deaths && (error.name === "ClusterAllFailedError" || error.message.startsWith("Too many Cluster redirections"))
+    : error.name === "MaxRetriesPerRequestError" || error.message.startsWith("READONLY");
 
 // Whether it was made. In a cluster, a second step: two keys of one slot. While it is open their tries may be over; one
 // key's never are.
@@ -31,6 +34,10 @@ async function write(number) {
   await redis.set(key, number);
   if (!ride.nodes) return true;
   const found = await redis.get(key);
+  if (found === null && ride.deaths) {
+    say(`retry ${key} went with its master`);
+    return false;
+  }
   if (found !== String(number)) throw new Error(`${key} is ${found} after it was set`);
   while (!stopped) {
     try {
@@ -50,7 +57,7 @@ async function main() {
     try {
       if (!(await write(number))) continue;
     } catch (error) {
-      if (ride.nodes || (!expected(error) && !refused(error))) throw error;
+      if (!expected(error) && (ride.nodes || !refused(error))) throw error;
       say(`${refused(error) ? "refused" : "retry"} ${error.name}: ${error.message}`);
       await pause(10);
       continue;

@@ -1,6 +1,6 @@
 //! `redoubt cluster` on real servers: the life of a cluster, and what is refused with nothing moved.
 
-mod riders;
+pub(crate) mod riders;
 mod tls;
 
 use std::{

@@ -73,6 +73,7 @@ pub(crate) async fn play(
     let target = Target { service, ..Target::new(config, secrets) };
     let drill = Drill {
         scenario: blow.scenario(),
+        shard: None,
         client,
         writers: WRITERS,
         duration: std::time::Duration::from_secs(5),

@@ -6,6 +6,7 @@ use redoubt_redis::Endpoint;
 use redoubt_wire::{
     client::{AgentClient, AgentError},
     failover::{Cause, Failover},
+    requests::{Rebalance, Rebalanced},
     state::AgentState,
 };
 use secrecy::SecretString;
@@ -33,6 +34,9 @@ pub trait AgentLink: Send + Sync + 'static {
 
     /// See [`AgentClient::prune`].
     fn prune(&self) -> impl Future<Output = Result<(), AgentError>> + Send;
+
+    /// See [`AgentClient::rebalance`].
+    fn rebalance(&self, wish: &Rebalance) -> impl Future<Output = Result<Rebalanced, AgentError>> + Send;
 }
 
 /// The way to agents.
@@ -81,5 +85,9 @@ impl AgentLink for AgentClient {
 
     async fn prune(&self) -> Result<(), AgentError> {
         self.prune().await
+    }
+
+    async fn rebalance(&self, wish: &Rebalance) -> Result<Rebalanced, AgentError> {
+        self.rebalance(wish).await
     }
 }

@@ -3,6 +3,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use redoubt_wire::{
     client::AgentError,
     failover::{Cause, Failover},
+    requests::{Rebalance, Rebalanced},
     state::AgentState,
 };
 use tokio::{sync::watch, time::Instant};
@@ -45,6 +46,10 @@ impl AgentLink for Puppet {
     }
 
     async fn prune(&self) -> Result<(), AgentError> {
+        unreachable!("nobody asks for it")
+    }
+
+    async fn rebalance(&self, _: &Rebalance) -> Result<Rebalanced, AgentError> {
         unreachable!("nobody asks for it")
     }
 }

@@ -108,7 +108,7 @@ impl<'a> Look<'a> {
     /// The named master takes writes; in a cluster those of all shards do.
     pub(crate) fn serves(&self) -> bool {
         if self.redis.cluster().is_some() {
-            return self.shards().iter().all(Shard::serves);
+            return self.serving_shards().iter().all(Shard::serves);
         }
         self.master().and_then(MemberView::node).is_some_and(|node| {
             node.ready

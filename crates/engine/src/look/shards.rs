@@ -19,6 +19,8 @@ pub(crate) struct Shard<'a> {
     pub(crate) nodes: Vec<&'a MemberView>,
     /// Who owns its slots.
     pub(crate) master: Option<&'a MemberView>,
+    /// Who is to own slots, in a shard that has none: the first of its nodes that follows nobody.
+    pub(crate) idle: Option<&'a MemberView>,
 }
 
 impl Shard<'_> {
@@ -51,9 +53,28 @@ impl<'a> Look<'a> {
                 let leaders =
                     nodes.iter().copied().filter(|view| cluster(view).is_some_and(ClusterView::leads));
                 let master = leaders.max_by_key(|view| cluster(view).map(|view| view.epoch));
-                Shard { number, nodes, master }
+                let is_idle = |view: &&MemberView| {
+                    cluster(view).is_some_and(|own| own.master.is_none() && !own.is_blank())
+                };
+                let idle = nodes.iter().copied().filter(|_| master.is_none()).find(is_idle);
+                Shard { number, nodes, master, idle }
             })
             .collect()
+    }
+
+    /// Those that have to serve: whoever owns slots, and while some have no owner, whoever does not say that he owns none.
+    pub(crate) fn serving_shards(&self) -> Vec<Shard<'a>> {
+        let shards = self.shards();
+        let whole = owned_by(&shards).len() == usize::from(SLOTS);
+        let serves = |shard: &Shard<'_>| shard.master.is_some() || !(whole || shard.idle.is_some());
+        shards.into_iter().filter(serves).collect()
+    }
+
+    /// Every master says that all slots have an owner. Of slots that have just moved, one end may not have told yet.
+    pub(crate) fn is_told_whole(&self) -> bool {
+        let shards = self.shards();
+        let mut masters = shards.iter().filter_map(|shard| shard.master).filter_map(cluster).peekable();
+        masters.peek().is_some() && masters.all(|own| own.covered == SLOTS)
     }
 
     fn shard_of(&self, view: &MemberView) -> Option<Shard<'a>> {
@@ -61,9 +82,21 @@ impl<'a> Look<'a> {
         self.shards().into_iter().find(|shard| shard.number == number)
     }
 
-    /// Every slot has a master that serves it, and all nodes agree which that is. Only then may anything be taken down.
+    /// Every slot has a master that serves it, none is on its way, and all nodes agree. Only then may anything be taken
+    /// down.
     pub(crate) fn served(&self) -> Result<(), Waiting> {
-        let shards = self.shards();
+        self.owned()?;
+        if let Some(view) = self.opened() {
+            let why =
+                format!("slots are on their way at {}; nothing is taken down meanwhile", view.member.name);
+            return Err(Waiting::new("SlotsOpen", why));
+        }
+        self.agreed()
+    }
+
+    /// Every slot has a master that serves it.
+    pub(crate) fn owned(&self) -> Result<(), Waiting> {
+        let shards = self.serving_shards();
         let unled: Vec<String> = shards
             .iter()
             .filter(|shard| !shard.serves())
@@ -72,19 +105,32 @@ impl<'a> Look<'a> {
         if !unled.is_empty() {
             return Err(Waiting::new("ShardNotServed", unled.join("; ")));
         }
-        let all: SlotSet = shards.iter().flat_map(|shard| shard.slots().iter().collect::<Vec<_>>()).collect();
+        let all = owned_by(&shards);
         if all.len() < usize::from(SLOTS) {
             let missing = SlotSet::all().without(&all);
+            if self.is_told_whole() {
+                let why = format!(
+                    "nobody says yet that he owns {} slots ({missing}) that have moved",
+                    missing.len()
+                );
+                return Err(Waiting::new("NodesDisagree", why));
+            }
             let why =
                 format!("nobody owns {} slots ({missing}); look at `redoubt cluster check`", missing.len());
             return Err(Waiting::new("SlotsUncovered", why));
         }
+        Ok(())
+    }
+
+    /// A node that says of slots that they are on their way.
+    pub(crate) fn opened(&self) -> Option<&'a MemberView> {
+        self.nodes().find(|view| cluster(view).is_some_and(|own| own.open > 0))
+    }
+
+    /// All nodes see the same.
+    pub(crate) fn agreed(&self) -> Result<(), Waiting> {
+        let shards = self.serving_shards();
         let views = || self.nodes().filter_map(|view| Some((view, cluster(view)?)));
-        if let Some((view, _)) = views().find(|(_, view)| view.open > 0) {
-            let why =
-                format!("slots are on their way at {}; nothing is taken down meanwhile", view.member.name);
-            return Err(Waiting::new("SlotsOpen", why));
-        }
         let map = shards.first().and_then(|shard| cluster(shard.master?)).map(|view| &view.map);
         if let Some((other, _)) = views().find(|(_, view)| Some(&view.map) != map) {
             let why = format!(
@@ -154,10 +200,16 @@ impl<'a> Look<'a> {
                 _ => Standing::good("running"),
             };
         }
+        let idle = shard.as_ref().and_then(|shard| shard.idle);
         let Some(leader) = own.master.as_ref() else {
+            // In a cluster that is whole, a shard may be without slots: it is new, or has given them away.
+            let is_whole = own.is_ok && own.covered == SLOTS;
+            if is_whole && idle.is_some_and(|idle| idle.member.name == view.member.name) {
+                return Standing::good("without slots");
+            }
             return Standing::bad("joining", "it has no place in the cluster yet; its agent finds it");
         };
-        let elected = master.and_then(cluster).map(|view| &view.id);
+        let elected = master.or(idle).and_then(cluster).map(|view| &view.id);
         if elected.is_some_and(|elected| elected != leader) {
             let fault = "it follows another than the master of its shard; its agent mends this";
             return Standing::found("follows another", Finding::FollowsAnother, fault);
@@ -189,6 +241,11 @@ impl<'a> Look<'a> {
             .filter(fits)
             .max_by_key(|view| (super::nodes::offset(view), std::cmp::Reverse(view.member.ordinal)))
     }
+}
+
+/// What the masters of these own.
+fn owned_by(shards: &[Shard<'_>]) -> SlotSet {
+    shards.iter().flat_map(|shard| shard.slots().iter().collect::<Vec<_>>()).collect()
 }
 
 /// What its server says of the cluster, while it runs.

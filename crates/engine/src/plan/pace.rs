@@ -15,6 +15,8 @@ pub struct Memory {
     pub applied: Option<Box<Workload>>,
     /// Steps taken since all was well, one entry for each: no more than a few per member.
     pub attempts: Vec<Attempt>,
+    /// Slots a second, when some were moved last.
+    pub slots_per_second: Option<u32>,
 }
 
 /// A step that was taken.
@@ -47,9 +49,15 @@ impl Memory {
         self.attempts.push(Attempt { step, tries, due, failure });
     }
 
+    /// A part of this step was done: the rest may follow at once.
+    pub fn advanced(&mut self, step: &Step) {
+        self.attempts.retain(|old| !old.step.is_same_as(step));
+    }
+
     /// All is well, or something else is asked for: what failed before may be tried at once.
     pub fn forget(&mut self) {
         self.attempts.clear();
+        self.slots_per_second = None;
     }
 
     /// The last attempt at this step.

@@ -1,6 +1,6 @@
-//! A cluster: the agents form it, join it and have their masters elected; here it is awaited and rolled.
+//! A cluster: the agents form it, join it and have their masters elected; here it is awaited, rolled, grown and shrunk.
 
-use super::{Next, Step, Waiting, everybody_well, roles, roll, short, unfit};
+use super::{Memory, Next, Step, Waiting, everybody_well, roles, roll, short, spread, unfit};
 use crate::{
     look::Look,
     platform::{MemberKind, Seat},
@@ -8,11 +8,18 @@ use crate::{
 };
 
 /// What to do next, once all members exist and have the newest configuration.
-pub(super) fn next(look: &Look<'_>) -> Option<Next> {
-    if let Err(waiting) = look.served() {
+pub(super) fn next(look: &Look<'_>, memory: &Memory) -> Option<Next> {
+    if let Err(waiting) = look.owned() {
+        return Some(waiting.into());
+    }
+    if let Some(next) = spread::finish(look, memory) {
+        return Some(next);
+    }
+    if let Err(waiting) = look.agreed() {
         return Some(waiting.into());
     }
     leave(look)
+        .or_else(|| spread::next(look, memory))
         .or_else(|| roll::shards(look))
         .or_else(|| everybody_well(look).or_else(|| short(look)).or_else(|| unfit(look)).map(Next::from))
         .or_else(|| roles::spread(look))
@@ -59,7 +66,7 @@ mod tests {
         scene::Scene,
         status::status,
     };
-    use redoubt_api::{CheckedTopology, ConditionStatus, ConditionType, RedisStatus, Role};
+    use redoubt_api::{ConditionStatus, ConditionType, RedisStatus, Role};
 
     fn waits(scene: &Scene) -> (&'static str, String) {
         let plan = scene.plan();
@@ -92,7 +99,7 @@ mod tests {
     #[test]
     fn nothing_is_taken_down_while_a_shard_has_no_master() {
         let down =
-            Scene::cluster().says("cart-shard-1-0", |own| own.slots.clear()).outdated("cart-shard-0-1");
+            Scene::cluster().node("cart-shard-1-0", |node| node.cluster = None).outdated("cart-shard-0-1");
         let (reason, why) = waits(&down);
         assert_eq!(reason, "ShardNotServed");
         assert!(why.contains("shard 1"), "{why}");
@@ -106,12 +113,17 @@ mod tests {
     fn a_cluster_is_not_ready_before_every_slot_is_served_and_all_nodes_agree() {
         for (scene, reason) in [
             (
-                Scene::cluster().says("cart-shard-2-0", |own| own.slots = "10923-16382".to_owned()),
+                Scene::cluster().says("cart-shard-2-0", |own| {
+                    (own.slots, own.covered) = ("10923-16382".to_owned(), 16383);
+                }),
                 "SlotsUncovered",
+            ),
+            (
+                Scene::cluster().says("cart-shard-2-0", |own| own.slots = "10923-16382".to_owned()),
+                "NodesDisagree",
             ),
             (Scene::cluster().says("cart-shard-2-1", |own| own.map = "other".to_owned()), "NodesDisagree"),
             (Scene::cluster().says("cart-shard-2-1", |own| own.knows.truncate(4)), "NodesDisagree"),
-            (Scene::cluster().says("cart-shard-0-0", |own| own.open = 1), "SlotsOpen"),
             (Scene::cluster().node("cart-shard-0-0", |node| node.ready = false), "ShardNotServed"),
             (Scene::cluster().syncing("cart-shard-1-1"), "MembersNotReady"),
             (
@@ -160,11 +172,7 @@ mod tests {
 
     /// No replicas are asked for any more.
     fn shrinks(scene: Scene) -> Scene {
-        scene.spec(|spec| {
-            if let CheckedTopology::Cluster(cluster) = &mut spec.topology {
-                cluster.replicas_per_shard = 0;
-            }
-        })
+        scene.wants(|cluster| cluster.replicas_per_shard = 0)
     }
 
     #[test]
@@ -191,11 +199,7 @@ mod tests {
     fn no_replica_leaves_while_a_node_that_stays_is_not_well() {
         let silent = shrinks(Scene::cluster().node("cart-shard-0-0", |node| node.ready = false));
         assert_eq!(waits(&silent).0, "ShardNotServed");
-        let grown = Scene::cluster().spec(|spec| {
-            if let CheckedTopology::Cluster(cluster) = &mut spec.topology {
-                cluster.replicas_per_shard = 2;
-            }
-        });
+        let grown = Scene::cluster().wants(|cluster| cluster.replicas_per_shard = 2);
         assert!(matches!(grown.plan().step, Some(Step::Apply { counts, .. }) if counts.nodes == 3));
     }
 

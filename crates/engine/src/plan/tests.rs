@@ -22,6 +22,7 @@ fn said(plan: &Plan) -> String {
             format!("handover {from} to {}", to.as_deref().unwrap_or("anyone"))
         }
         (Some(Step::Replace { member, .. }), None) => format!("replace {member}"),
+        (Some(Step::Rebalance { mover, .. }), None) => format!("rebalance by {mover}"),
         (Some(Step::Prune { sentinel, .. }), None) => format!("prune {sentinel}"),
         (None, Some(waiting)) => format!("wait {}", waiting.reason),
         (None, None) => "nothing".to_owned(),
@@ -127,7 +128,7 @@ fn what_runs_is_looked_after_also_when_there_are_no_addresses_for_more() {
         let redis = Scene::sentinel().wants_nodes(5).redis().clone();
         let look = Look::new(&redis, &world);
         let config = look.revision.clone();
-        let memory = Memory { applied: Some(Box::new(look.workload(look.counts))), attempts: Vec::new() };
+        let memory = Memory { applied: Some(Box::new(look.workload(look.counts))), ..Memory::default() };
         for view in &mut world.members {
             view.state.as_mut().expect("an agent").value.config = Some(config.clone());
         }

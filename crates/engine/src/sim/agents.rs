@@ -6,6 +6,7 @@ use redoubt_redis::Endpoint;
 use redoubt_wire::{
     client::AgentError,
     failover::{Cause, Failover, Outcome},
+    requests::{Rebalance, Rebalanced},
     state::AgentState,
 };
 use secrecy::SecretString;
@@ -129,6 +130,10 @@ impl AgentLink for ModelLink {
             steps: Vec::new(),
             outcome: Outcome::Done,
         })
+    }
+
+    async fn rebalance(&self, _: &Rebalance) -> Result<Rebalanced, AgentError> {
+        Err(self.no("no node of a cluster"))
     }
 
     async fn prune(&self) -> Result<(), AgentError> {

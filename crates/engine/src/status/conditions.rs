@@ -141,7 +141,7 @@ fn available(look: &Look<'_>) -> Aspect {
 
 /// All slots, or which are not.
 fn available_slots(look: &Look<'_>) -> Aspect {
-    let shards = look.shards();
+    let shards = look.serving_shards();
     let unserved: Vec<String> = shards
         .iter()
         .filter(|shard| !shard.serves())
@@ -159,6 +159,11 @@ fn available_slots(look: &Look<'_>) -> Aspect {
         return Aspect::new(status, "ShardNotServed", message);
     }
     let owned = shards.iter().map(|shard| shard.slots().len()).sum::<usize>();
+    if owned < usize::from(SLOTS) && look.is_told_whole() {
+        let message =
+            format!("{owned} of {SLOTS} slots have an owner by his own word; the others have just moved");
+        return Aspect::new(ConditionStatus::Unknown, "SlotsMoving", message);
+    }
     if owned < usize::from(SLOTS) {
         let message = format!("{owned} of {SLOTS} slots have an owner; look at `redoubt cluster check`");
         return Aspect::new(ConditionStatus::False, "SlotsUncovered", message);

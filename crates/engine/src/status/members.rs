@@ -1,11 +1,12 @@
 //! Nodes and Sentinels, as the status lists them.
 
-use redoubt_api::{NodeStatus, Role, SentinelStatus, ShardStatus};
+use redoubt_api::{MovingStatus, NodeStatus, Role, SentinelStatus, ShardStatus};
 use redoubt_redis::Endpoint;
 use redoubt_wire::state::{ClusterView, Replication};
 
 use crate::{
     look::{Look, Shard, cluster},
+    plan::{Plan, Progress, Step, left_to_move},
     platform::Identity,
     world::MemberView,
 };
@@ -42,6 +43,20 @@ pub(super) fn shards(look: &Look<'_>) -> Vec<ShardStatus> {
     look.shards().into_iter().map(status).collect()
 }
 
+/// Slots that are not where they are to be.
+pub(super) fn moving(look: &Look<'_>, plan: &Plan) -> Option<MovingStatus> {
+    let slots_left = left_to_move(look);
+    let progress = match &plan.step {
+        Some(Step::Rebalance { progress, .. }) => *progress,
+        _ => Progress::new(slots_left, None),
+    };
+    (slots_left > 0).then(|| MovingStatus {
+        slots_left,
+        slots_per_second: progress.per_second,
+        seconds_left: progress.seconds_left(),
+    })
+}
+
 pub(super) fn sentinels(look: &Look<'_>) -> Vec<SentinelStatus> {
     let entries = look.world.identity.sentinels.iter();
     entries
@@ -74,7 +89,8 @@ fn state(look: &Look<'_>, view: Option<&MemberView>) -> String {
 
 /// The master is whom the Sentinels name; a replica is what says so.
 fn role(look: &Look<'_>, view: &MemberView, server: &Endpoint) -> Option<Role> {
-    if look.named_master() == Some(server) || cluster(view).is_some_and(ClusterView::leads) {
+    let is_master = |own: &ClusterView| own.leads() || (own.master.is_none() && !own.is_blank());
+    if look.named_master() == Some(server) || cluster(view).is_some_and(is_master) {
         return Some(Role::Master);
     }
     match view.node()?.replication {

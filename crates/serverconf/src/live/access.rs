@@ -1,7 +1,7 @@
 //! Changed rights and passwords, carried into a running data node.
 
 use redoubt_redis::{Connection, Error};
-use redoubt_wire::{config::Access, secrets::Secrets};
+use redoubt_wire::{config::SetConfig, secrets::Secrets};
 use secrecy::ExposeSecret as _;
 
 use super::apply::{ApplyError, Left};
@@ -13,8 +13,8 @@ use crate::acl::{self, User};
 /// Guarantee: when the server refuses one user, those changed before it are as before. Made again it changes nothing.
 pub async fn apply_access(
     connection: &mut Connection,
-    before: (&Access, &Secrets),
-    after: (&Access, &Secrets),
+    before: (&SetConfig, &Secrets),
+    after: (&SetConfig, &Secrets),
 ) -> Result<(), ApplyError> {
     let old = acl::node_users(before.0, before.1);
     let changed = acl::changed(&old, &acl::node_users(after.0, after.1));

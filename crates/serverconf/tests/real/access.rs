@@ -273,10 +273,7 @@ async fn a_rotation_is_carried_into_running_servers_and_the_previous_password_st
     after.sentinel_at_nodes = rotated("sentinel-node-password");
     after.replication = rotated("replication-password");
 
-    let users = acl::changed(
-        &acl::node_users(&whole.set.access, &before),
-        &acl::node_users(&whole.set.access, &after),
-    );
+    let users = acl::changed(&acl::node_users(&whole.set, &before), &acl::node_users(&whole.set, &after));
     assert_eq!(users.len(), 3, "{users:?}");
     for server in &whole.nodes {
         let mut agent = whole.agent(server).await;

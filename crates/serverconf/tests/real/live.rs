@@ -96,16 +96,16 @@ async fn rights_and_passwords_are_changed_while_it_runs() {
     let whole = Whole::start(set::set_at(&net(), 1, 0), set::secrets()).await;
     let node = &whole.nodes[0];
     let mut agent = whole.agent(node).await;
-    let before = (&whole.set.access, &whole.secrets);
-    let mut access = whole.set.access.clone();
-    access.admin_commands = true;
+    let before = (&whole.set, &whole.secrets);
+    let mut set = whole.set.clone();
+    set.access.admin_commands = true;
     let mut secrets = whole.secrets.clone();
     secrets.application = Password::new("another").unwrap();
     secrets.replication = Password::new("next").unwrap();
     let mut application = whole.application(node).await;
 
-    apply_access(&mut agent, before, (&access, &secrets)).await.unwrap();
-    apply_access(&mut agent, before, (&access, &secrets)).await.unwrap();
+    apply_access(&mut agent, before, (&set, &secrets)).await.unwrap();
+    apply_access(&mut agent, before, (&set, &secrets)).await.unwrap();
     assert_eq!(shown(&mut agent, "masterauth").await, "next");
     application.call(&["CONFIG", "SET", "hz", "11"]).await.unwrap();
     node.connect(None, "another").await.call(&["ACL", "LIST"]).await.unwrap();

@@ -15,12 +15,12 @@ use serde_json::{Value as Json, json};
 
 use super::{
     fault,
-    login::{access, enter, enter_alone},
+    login::{Gate, access},
     progress::{Bar, stop_when_asked},
 };
 use crate::{
     args::{
-        AddArgs, ConsentArgs, CreateArgs, DataForm, DelArgs, FixArgs, RebalanceArgs, ReshardArgs, SeedArgs,
+        AddArgs, ConsentArgs, CreateArgs, DataForm, DelArgs, FixArgs, RebalanceArgs, ReshardArgs, WhichArgs,
     },
     failure::{Code, Failure},
     print::table::Table,
@@ -52,7 +52,8 @@ pub(super) async fn create(args: &CreateArgs) -> Result<(), Failure> {
 
 pub(super) async fn reshard(args: &ReshardArgs) -> Result<(), Failure> {
     let options = args.moving.options();
-    let (access, cluster) = ready(&args.seed, &options, args.consent).await?;
+    let gate = by_hand(&args.which).await?;
+    let cluster = ready(&gate, &options, args.consent).await?;
     let target = named(&cluster, &args.to)?;
     let sources: Vec<&Node> = if args.from == ["all"] {
         cluster.masters().filter(|node| node.id != target.id && !node.slots.is_empty()).collect()
@@ -60,12 +61,13 @@ pub(super) async fn reshard(args: &ReshardArgs) -> Result<(), Failure> {
         args.from.iter().map(|name| named(&cluster, name)).collect::<Result<_, _>>()?
     };
     let moves = plan::reshard(&sources, target, args.slots).map_err(fault)?;
-    carry_out(&access, &cluster, moves, &options, args.consent).await
+    carry_out(&gate.access, &cluster, moves, &options, args.consent).await
 }
 
 pub(super) async fn rebalance(args: &RebalanceArgs) -> Result<(), Failure> {
     let options = args.moving.options();
-    let (access, mut cluster) = ready(&args.seed, &options, args.consent).await?;
+    let gate = by_hand(&args.which).await?;
+    let mut cluster = ready(&gate, &options, args.consent).await?;
     let weights = weights(&cluster, &args.weights)?;
     let wanted = args.masters.filter(|count| *count > cluster.masters().count());
     if let Some(count) = wanted {
@@ -74,7 +76,7 @@ pub(super) async fn rebalance(args: &RebalanceArgs) -> Result<(), Failure> {
         if !agreed(args.consent, &table, &json!({ "masters": count }), "do this")? {
             return Ok(());
         }
-        cluster = spread(&access, &cluster, count).await?;
+        cluster = spread(&gate.access, &cluster, count).await?;
     }
     let empty = args.use_empty_masters || args.masters.is_some();
     let shares: Vec<Share> = cluster
@@ -89,7 +91,7 @@ pub(super) async fn rebalance(args: &RebalanceArgs) -> Result<(), Failure> {
     if shares.iter().all(|share| share.weight == 0.0) {
         return Err(fault("every master has weight 0: nobody would own the slots"));
     }
-    carry_out(&access, &cluster, plan::rebalance(&shares, args.threshold), &options, args.consent).await
+    carry_out(&gate.access, &cluster, plan::rebalance(&shares, args.threshold), &options, args.consent).await
 }
 
 fn weights(cluster: &Cluster, given: &[String]) -> Result<BTreeMap<String, f64>, Failure> {
@@ -111,8 +113,9 @@ fn weights(cluster: &Cluster, given: &[String]) -> Result<BTreeMap<String, f64>,
 }
 
 pub(super) async fn fix(args: &FixArgs) -> Result<(), Failure> {
-    let (access, cluster) = entered(&args.seed, args.consent).await?;
-    let plan = planned(&access, &cluster).await?;
+    let gate = Gate::to(&args.which).await?;
+    let cluster = entered(&gate, args.consent).await?;
+    let plan = planned(&gate.access, &cluster).await?;
     let mut table = Table::new(&["REPAIR"]);
     for one in &plan {
         table.row([one.to_string().into()]);
@@ -124,14 +127,14 @@ pub(super) async fn fix(args: &FixArgs) -> Result<(), Failure> {
         say::warn(format_args!(
             "no node that {} leads to owns {of_nobody} slots: if one was forgotten that does, name it as --addr instead; \
              its keys would be lost when it comes back",
-            args.seed.addr
+            gate.entry
         ));
     }
     let said: Vec<String> = plan.iter().map(ToString::to_string).collect();
     if !plan.is_empty() && !agreed(args.consent, &table, &json!({ "repairs": said }), "repair this")? {
         return Ok(());
     }
-    let cluster = mend(&access, &args.seed, &args.moving.options(), args.replace).await?;
+    let cluster = mend(&gate, &args.moving.options(), args.replace).await?;
     let left = check(&cluster);
     if left.is_empty() {
         say::talk("nothing is wrong");
@@ -140,61 +143,65 @@ pub(super) async fn fix(args: &FixArgs) -> Result<(), Failure> {
     Err(SlotsError::Unhealthy(left).into())
 }
 
-async fn mend(
-    access: &Access,
-    seed: &SeedArgs,
-    options: &Options,
-    replace: bool,
-) -> Result<Cluster, SlotsError> {
+async fn mend(gate: &Gate, options: &Options, replace: bool) -> Result<Cluster, SlotsError> {
     let bar = Bar::start();
     let tell = |one: &Repair| say::talk(one);
     let report = |event| bar.told(event);
-    let repairs = Repairs { access, entry: &seed.addr, options, replace, tell: &tell, report: &report };
+    let Gate { access, entry } = gate;
+    let repairs = Repairs { access, entry, options, replace, tell: &tell, report: &report };
     let mended = repair(&repairs).await;
     bar.end();
     mended
 }
 
 pub(super) async fn add_node(args: &AddArgs) -> Result<(), Failure> {
-    let (access, cluster) = enter(&args.seed).await?;
+    let gate = Gate::at(&args.seed).await?;
+    let cluster = gate.look().await?;
     let master = args.replica_of.as_ref().map(|name| named(&cluster, name)).transpose()?;
-    add(&access, &cluster, &args.node, master.map(|node| &node.id)).await?;
+    add(&gate.access, &cluster, &args.node, master.map(|node| &node.id)).await?;
     say::talk(format_args!("{} belongs to the cluster", args.node));
     Ok(())
 }
 
 pub(super) async fn del_node(args: &DelArgs) -> Result<(), Failure> {
-    let (access, cluster) = enter_alone(&args.seed).await?;
+    let gate = Gate::at(&args.seed).await?;
+    let cluster = gate.look_alone().await?;
     let node = named(&cluster, &args.node)?;
-    remove(&access, &cluster, node).await?;
+    remove(&gate.access, &cluster, node).await?;
     say::talk(format_args!("{} has left the cluster", node.endpoint));
     Ok(())
 }
 
+/// What is moved by hand in a cluster that is looked after would be moved back.
+async fn by_hand(which: &WhichArgs) -> Result<Gate, Failure> {
+    let Some(name) = &which.name else { return Gate::to(which).await };
+    let message =
+        format_args!("the slots of {name} are where its spec.shards and spec.weights say; nothing was moved");
+    Err(Failure::new(Code::Fault, message).hint(format_args!(
+        "write other spec.weights or spec.shards and apply them; `redoubt status {name}` shows how far it is"
+    )))
+}
+
 /// A cluster in which slots may be moved. What an interrupted run left open is finished first.
-async fn ready(
-    seed: &SeedArgs,
-    options: &Options,
-    consent: ConsentArgs,
-) -> Result<(Access, Cluster), Failure> {
-    let (access, cluster) = entered(seed, consent).await?;
+async fn ready(gate: &Gate, options: &Options, consent: ConsentArgs) -> Result<Cluster, Failure> {
+    let cluster = entered(gate, consent).await?;
     let findings = check(&cluster);
     if findings.is_empty() {
-        return Ok((access, cluster));
+        return Ok(cluster);
     }
     if consent.dry_run || !is_unfinished(&findings) {
         return Err(SlotsError::Unhealthy(findings).into());
     }
-    let cluster = mend(&access, seed, options, false).await?;
+    let cluster = mend(gate, options, false).await?;
     match check(&cluster) {
-        left if left.is_empty() => Ok((access, cluster)),
+        left if left.is_empty() => Ok(cluster),
         left => Err(SlotsError::Unhealthy(left).into()),
     }
 }
 
 /// Who only wants to see the plan disturbs nobody.
-async fn entered(seed: &SeedArgs, consent: ConsentArgs) -> Result<(Access, Cluster), Failure> {
-    if consent.dry_run { enter(seed).await } else { enter_alone(seed).await }
+async fn entered(gate: &Gate, consent: ConsentArgs) -> Result<Cluster, Failure> {
+    if consent.dry_run { gate.look().await } else { gate.look_alone().await }
 }
 
 async fn carry_out(

@@ -7,9 +7,9 @@ use std::{
     time::Duration,
 };
 
-use redoubt_local::APPLICATION_USER;
 use redoubt_redis::{Connector, Credentials, Endpoint};
 use redoubt_slots::{Access, Cluster, Guard, SlotsError, look, look_settled};
+use redoubt_wire::secrets::AGENT_USER;
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use rustls::{
     ClientConfig, RootCertStore,
@@ -19,7 +19,7 @@ use secrecy::SecretString;
 
 use super::fault;
 use crate::{
-    args::{ClusterArgs, LoginArgs, LookArgs, SeedArgs, WhereArgs},
+    args::{ClusterArgs, LoginArgs, SeedArgs, StateArgs, WhereArgs, WhichArgs},
     failure::{Code, Failure},
     place::Place,
 };
@@ -29,55 +29,61 @@ const PASSWORD: &str = "REDOUBT_CLUSTER_PASSWORD";
 /// One call; the longest lists thousands of keys on a busy server.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// The cluster at the given address.
-pub(super) async fn enter(seed: &SeedArgs) -> Result<(Access, Cluster), Failure> {
-    let (access, _) = reach(seed).await?;
-    let cluster = look_settled(&access, &seed.addr).await?;
-    Ok((access, cluster))
+/// A way into one cluster.
+pub(super) struct Gate {
+    pub(super) access: Access,
+    /// One of its nodes.
+    pub(super) entry: Endpoint,
 }
 
-/// The same, unless somebody moves slots there: then its nodes do not agree, and are not waited for.
-pub(super) async fn enter_alone(seed: &SeedArgs) -> Result<(Access, Cluster), Failure> {
-    let (access, cluster) = reach(seed).await?;
-    Guard::seek(&access, &cluster).await?;
-    let cluster = look_settled(&access, &seed.addr).await?;
-    Ok((access, cluster))
-}
-
-/// The password is asked for on a terminal if the server wants one.
-async fn reach(seed: &SeedArgs) -> Result<(Access, Cluster), Failure> {
-    let first = access(&seed.login, None)?;
-    match look(&first, &seed.addr).await {
-        Ok(cluster) => Ok((first, cluster)),
-        Err(SlotsError::NoPassword { .. }) if io::stdin().is_terminal() && io::stderr().is_terminal() => {
-            let second = access(&seed.login, Some(ask(&seed.addr)?))?;
-            let cluster = look(&second, &seed.addr).await?;
-            Ok((second, cluster))
+impl Gate {
+    /// The cluster at this address. The password is asked for on a terminal if the server wants one.
+    pub(super) async fn at(seed: &SeedArgs) -> Result<Self, Failure> {
+        let (first, entry) = (access(&seed.login, None)?, seed.addr.clone());
+        match look(&first, &entry).await {
+            Ok(_) => Ok(Self { access: first, entry }),
+            Err(SlotsError::NoPassword { .. }) if io::stdin().is_terminal() && io::stderr().is_terminal() => {
+                let access = access(&seed.login, Some(ask(&entry)?))?;
+                Ok(Self { access, entry })
+            }
+            Err(error) => Err(error.into()),
         }
-        Err(error) => Err(error.into()),
     }
-}
 
-/// The cluster of this name, or at this address.
-pub(super) async fn look_in(args: &LookArgs) -> Result<(Access, Cluster), Failure> {
-    let Some(name) = &args.name else {
-        let Some(addr) = args.addr.clone() else {
-            return Err(fault("neither a name nor --addr says which cluster"));
-        };
-        return enter(&SeedArgs { addr, login: args.login.clone() }).await;
-    };
-    let place = WhereArgs { state: args.state.clone(), cluster: ClusterArgs::default() };
-    let set = Place::open(&place).await?.set(name).await?;
-    if set.config.cluster().is_none() {
-        return Err(fault(format_args!("{name} is not in mode Cluster")));
+    /// The cluster of this name, or at this address.
+    pub(super) async fn to(which: &WhichArgs) -> Result<Self, Failure> {
+        match (&which.name, &which.addr) {
+            (Some(name), _) => Self::of(name, &which.state).await,
+            (None, Some(addr)) => {
+                Self::at(&SeedArgs { addr: addr.clone(), login: which.login.clone() }).await
+            }
+            (None, None) => Err(fault("neither a name nor --addr says which cluster")),
+        }
     }
-    let credentials = set.config.access.auth.then(|| Credentials {
-        user: Some(APPLICATION_USER.to_owned()),
-        password: set.secrets.application.current().clone(),
-    });
-    let access = Access::new(Connector::new(credentials.clone(), DEADLINE), credentials);
-    let cluster = look_settled(&access, &set.entrance().await?.server).await?;
-    Ok((access, cluster))
+
+    /// The cluster of this name, by the user its agents log in as: the application's may look and repair nothing.
+    async fn of(name: &str, state: &StateArgs) -> Result<Self, Failure> {
+        let place = WhereArgs { state: state.clone(), cluster: ClusterArgs::default() };
+        let set = Place::open(&place).await?.set(name).await?;
+        if set.config.cluster().is_none() {
+            return Err(fault(format_args!("{name} is not in mode Cluster")));
+        }
+        let password = set.secrets.agent.current().clone();
+        let credentials = Some(Credentials { user: Some(AGENT_USER.to_owned()), password });
+        let access = Access::new(Connector::new(credentials.clone(), DEADLINE), credentials);
+        Ok(Self { access, entry: set.entrance().await?.server.clone() })
+    }
+
+    /// How it is now.
+    pub(super) async fn look(&self) -> Result<Cluster, Failure> {
+        Ok(look_settled(&self.access, &self.entry).await?)
+    }
+
+    /// The same, unless somebody moves slots there: then its nodes do not agree, and are not waited for.
+    pub(super) async fn look_alone(&self) -> Result<Cluster, Failure> {
+        Guard::seek(&self.access, &look(&self.access, &self.entry).await?).await?;
+        self.look().await
+    }
 }
 
 /// By the environment's password, unless one was given.

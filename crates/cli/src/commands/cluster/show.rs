@@ -3,7 +3,7 @@
 use redoubt_slots::{Cluster, Finding, Node, check as judge, strays};
 use serde_json::{Value as Json, json};
 
-use super::login::{enter, look_in};
+use super::login::Gate;
 use crate::{
     args::{CallArgs, DataForm, LookArgs},
     failure::{Code, Failure},
@@ -12,9 +12,10 @@ use crate::{
 };
 
 pub(super) async fn check(args: &LookArgs) -> Result<(), Failure> {
-    let (access, cluster) = look_in(args).await?;
+    let gate = Gate::to(&args.which).await?;
+    let cluster = gate.look().await?;
     let mut findings = judge(&cluster);
-    for (id, slot, keys) in strays(&access, &cluster).await? {
+    for (id, slot, keys) in strays(&gate.access, &cluster).await? {
         let node = cluster.node(&id).map(|node| node.endpoint.clone());
         findings.extend(node.map(|node| Finding::Stray { slot, node, keys }));
     }
@@ -36,7 +37,7 @@ pub(super) async fn check(args: &LookArgs) -> Result<(), Failure> {
     if said.is_empty() {
         return Ok(());
     }
-    match &args.name {
+    match &args.which.name {
         // Its agents see to it, and know what nobody else does: which node belongs where.
         Some(name) => say::hint(format!("its agents mend what can be mended; see `redoubt status {name}`")),
         None => say::hint("`redoubt cluster fix` repairs what can be repaired"),
@@ -45,7 +46,7 @@ pub(super) async fn check(args: &LookArgs) -> Result<(), Failure> {
 }
 
 pub(super) async fn info(args: &LookArgs) -> Result<(), Failure> {
-    let (_, cluster) = look_in(args).await?;
+    let cluster = Gate::to(&args.which).await?.look().await?;
     if args.output == DataForm::Json {
         let masters: Vec<Json> = cluster.masters().map(|node| row(&cluster, node)).collect();
         return say::data(&format!("{:#}\n", json!({ "masters": masters })));
@@ -61,7 +62,7 @@ pub(super) async fn info(args: &LookArgs) -> Result<(), Failure> {
 }
 
 pub(super) async fn nodes(args: &LookArgs) -> Result<(), Failure> {
-    let (_, cluster) = look_in(args).await?;
+    let cluster = Gate::to(&args.which).await?.look().await?;
     if args.output == DataForm::Json {
         let nodes: Vec<Json> = cluster.nodes.iter().map(|node| row(&cluster, node)).collect();
         return say::data(&format!("{:#}\n", json!({ "nodes": nodes })));
@@ -108,9 +109,10 @@ fn row(cluster: &Cluster, node: &Node) -> Json {
 }
 
 pub(super) async fn call(args: &CallArgs) -> Result<(), Failure> {
-    let (access, cluster) = enter(&args.seed).await?;
+    let gate = Gate::at(&args.seed).await?;
+    let cluster = gate.look().await?;
     let mut failed = false;
-    for (node, answer) in redoubt_slots::call(&access, &cluster, &args.words, args.only_masters).await {
+    for (node, answer) in redoubt_slots::call(&gate.access, &cluster, &args.words, args.only_masters).await {
         let text = match answer {
             Ok(value) => text(&value),
             Err(error) => {

@@ -3,6 +3,7 @@
 //! Each writes one key after the other and tries again only on the errors its documentation tells it to expect; any
 //! other error ends it, and the test with it.
 
+mod in_cluster;
 mod redis_rs;
 mod rider;
 
@@ -10,6 +11,7 @@ use crate::{
     bad_input::redis,
     lab::{Lab, gone, kill},
 };
+use rider::deadly_ride;
 use rider::ride;
 pub(crate) use rider::{Rider, cluster_ride};
 

@@ -9,7 +9,7 @@ use std::{
 
 use redis::{
     Commands as _, Connection, ConnectionAddr, ErrorKind, RedisError, RedisResult, ServerErrorKind,
-    cluster::ClusterClient,
+    cluster::{ClusterClientBuilder, ClusterConnection},
     sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType},
 };
 use serde_json::Value;
@@ -26,27 +26,53 @@ pub(super) fn ride(ride: &Value, stopped: &AtomicBool, out: File) {
 /// A key, and two that have to be in one slot. While that is open their tries may be over; one key's never are.
 fn by_cluster(ride: &Value, stopped: &AtomicBool, mut out: File) {
     let url = |of: &Value| format!("redis://{}:{}/", of[0].as_str().unwrap(), of[1]);
-    let client = ClusterClient::new(ride["nodes"].as_array().unwrap().iter().map(url)).unwrap();
-    let mut connection = client.get_connection().unwrap();
+    let mut client = ClusterClientBuilder::new(ride["nodes"].as_array().unwrap().iter().map(url));
+    if let Some(password) = ride["password"].as_str() {
+        client = client.password(password);
+    }
+    let mut connection = client.build().unwrap().get_connection().unwrap();
+    let deaths = ride["deaths"] == true;
     let mut number = 0;
     while !stopped.load(Ordering::Relaxed) {
         let key = format!("{}:{number}", ride["prefix"].as_str().unwrap());
-        connection.set::<_, _, ()>(&key, number).unwrap();
-        assert_eq!(connection.get::<_, Option<u64>>(&key).unwrap(), Some(number), "{key} after it was set");
-        let pair = [(format!("{{{key}}}:a"), number), (format!("{{{key}}}:b"), number)];
-        match connection.mset::<_, _, ()>(&pair) {
-            Ok(()) => {
+        match step(&mut connection, &key, number, deaths) {
+            Ok(true) => {
                 writeln!(out, "ok {number}").unwrap();
                 number += 1;
                 pause(2);
             }
-            Err(error) if error.code() == Some("TRYAGAIN") => {
+            Ok(false) => writeln!(out, "retry {key} went with its master").unwrap(),
+            Err(error) if error.code() == Some("TRYAGAIN") || (deaths && is_of_a_death(&error)) => {
                 writeln!(out, "retry {error}").unwrap();
                 pause(10);
             }
             Err(error) => panic!("not in its documentation: {error}"),
         }
     }
+}
+
+/// False: what was written went with its master.
+fn step(connection: &mut ClusterConnection, key: &str, number: u64, deaths: bool) -> RedisResult<bool> {
+    connection.set::<_, _, ()>(key, number)?;
+    match connection.get::<_, Option<u64>>(key)? {
+        None if deaths => return Ok(false),
+        found => assert_eq!(found, Some(number), "{key} after it was set"),
+    }
+    let pair = [(format!("{{{key}}}:a"), number), (format!("{{{key}}}:b"), number)];
+    connection.mset::<_, _, ()>(&pair)?;
+    Ok(true)
+}
+
+/// Its tries at a node that is gone, or is no master any more, are over.
+fn is_of_a_death(error: &RedisError) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Io
+            | ErrorKind::ClusterConnectionNotFound
+            | ErrorKind::Server(
+                ServerErrorKind::ClusterDown | ServerErrorKind::ReadOnly | ServerErrorKind::Moved
+            )
+    )
 }
 
 fn by_sentinels(ride: &Value, stopped: &AtomicBool, mut out: File) {

@@ -188,6 +188,14 @@ pub(crate) fn cluster_ride(nodes: &[&str]) -> Value {
     json!({ "nodes": nodes.iter().map(|node| address(node)).collect::<Vec<_>>(), "prefix": PREFIX })
 }
 
+/// What a client of a cluster that is looked after is told. Masters die: a write of the last moment may go with one.
+pub(crate) fn deadly_ride(nodes: &[&str], password: &str) -> Value {
+    let mut ride = cluster_ride(nodes);
+    ride["password"] = password.into();
+    ride["deaths"] = true.into();
+    ride
+}
+
 /// What a client is told, by `redoubt connection` alone.
 pub(crate) fn ride(lab: &Lab) -> Value {
     let of = lab.connection("cart");

@@ -72,7 +72,7 @@ fn fill(connection: &mut ClusterConnection) {
 }
 
 /// All three keys of this write.
-fn has(connection: &mut ClusterConnection, number: u64) -> bool {
+pub(crate) fn has(connection: &mut ClusterConnection, number: u64) -> bool {
     let key = format!("ride:{number}");
     let keys = [key.clone(), format!("{{{key}}}:a"), format!("{{{key}}}:b")];
     keys.iter().all(|key| connection.get::<_, Option<u64>>(key).unwrap() == Some(number))

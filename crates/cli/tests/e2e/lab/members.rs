@@ -57,9 +57,21 @@ impl Lab {
     /// Waits until this is so of the status; fails with the status as it was last.
     #[track_caller]
     pub(crate) fn until(&self, name: &str, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+        self.until_within(name, WHOLE, what, is_so)
+    }
+
+    /// The same, for what takes longer than to be whole again.
+    #[track_caller]
+    pub(crate) fn until_within(
+        &self,
+        name: &str,
+        seconds: u64,
+        what: &str,
+        is_so: impl Fn(&Value) -> bool,
+    ) -> Value {
         let status = Cell::new(Value::Null);
         wait_or_tell(
-            WHOLE,
+            seconds,
             || {
                 let now = self.run(["status", name, "-o", "json"]).ok().json();
                 let met = is_so(&now);

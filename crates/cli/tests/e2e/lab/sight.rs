@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use redis::{
     Client, Connection, ConnectionAddr, IntoConnectionInfo as _, RedisConnectionInfo, RedisResult, Value,
+    cluster::{ClusterClientBuilder, ClusterConnection},
 };
 use rustix::process::Pid;
 
@@ -63,6 +64,13 @@ impl Sight {
         connection.set_read_timeout(Some(ANSWER))?;
         connection.set_write_timeout(Some(ANSWER))?;
         Ok(connection)
+    }
+
+    /// A client of the whole cluster, that finds its way by itself.
+    pub(crate) fn cluster(&self) -> RedisResult<ClusterConnection> {
+        let nodes = self.nodes.values().map(|(host, port)| format!("redis://{host}:{port}/"));
+        let client = ClusterClientBuilder::new(nodes).password(&self.password).response_timeout(ANSWER);
+        client.connection_timeout(ANSWER).build()?.get_connection()
     }
 
     /// The node that a Sentinel names.

@@ -9,7 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use redis::Connection;
+use redis::{
+    Connection, ConnectionLike,
+    cluster::{ClusterConnection, cluster_pipe},
+};
 
 use super::{Sight, wait_for};
 
@@ -58,7 +61,13 @@ impl Writer {
         })
     }
 
-    fn start(name: &str, find: impl Fn() -> Option<Connection> + Send + 'static) -> Self {
+    /// Writes keys of all slots as a client of the whole cluster; connects again only after an error.
+    pub(crate) fn in_cluster(sight: &Sight) -> Self {
+        let sight = sight.clone();
+        Self::start("everywhere", move || sight.cluster().ok())
+    }
+
+    fn start<C: ConnectionLike>(name: &str, find: impl Fn() -> Option<C> + Send + 'static) -> Self {
         let (stop, acknowledged) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::new())));
         let thread = {
             let (name, stop, acknowledged) = (name.to_owned(), Arc::clone(&stop), Arc::clone(&acknowledged));
@@ -115,6 +124,21 @@ impl Account {
         self.acknowledged.windows(2).map(|pair| pair[1].1 - pair[0].1).max().unwrap_or_default()
     }
 
+    /// How many keys acknowledged before this moment no node of the cluster has.
+    #[track_caller]
+    pub(crate) fn lost_in_cluster(&self, before: Instant, connection: &mut ClusterConnection) -> usize {
+        let keys: Vec<&str> =
+            self.acknowledged.iter().filter(|(_, at)| *at < before).map(|(key, _)| key.as_str()).collect();
+        let mut has = |keys: &[&str]| {
+            let mut pipe = cluster_pipe();
+            for key in keys {
+                pipe.cmd("EXISTS").arg(key);
+            }
+            pipe.query::<Vec<usize>>(connection).unwrap().iter().sum::<usize>()
+        };
+        keys.len() - keys.chunks(500).map(&mut has).sum::<usize>()
+    }
+
     /// How many keys acknowledged before this moment this node does not have.
     #[track_caller]
     pub(crate) fn lost(&self, before: Instant, connection: &mut Connection) -> usize {
@@ -125,11 +149,11 @@ impl Account {
     }
 }
 
-fn write(
+fn write<C: ConnectionLike>(
     name: &str,
     stop: &AtomicBool,
     acknowledged: &Mutex<Vec<(String, Instant)>>,
-    find: impl Fn() -> Option<Connection>,
+    find: impl Fn() -> Option<C>,
 ) {
     let mut connection = None;
     for number in 0_u64.. {

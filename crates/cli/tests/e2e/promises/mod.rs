@@ -14,7 +14,9 @@ mod pace;
 mod partition;
 mod recovery;
 mod scaling;
+mod shard_drills;
 mod shards;
+mod shards_come_and_go;
 mod slow_disks;
 mod surroundings;
 mod two_at_once;
@@ -26,6 +28,12 @@ use crate::lab::Lab;
 /// The engine's process.
 #[track_caller]
 pub(crate) fn engine(lab: &Lab) -> Pid {
-    let pid = lab.status("cart")["engine"]["pid"].as_i64().expect("an engine that runs");
+    engine_of(lab, "cart")
+}
+
+/// The process of the engine that looks after this set.
+#[track_caller]
+pub(crate) fn engine_of(lab: &Lab, name: &str) -> Pid {
+    let pid = lab.status(name)["engine"]["pid"].as_i64().expect("an engine that runs");
     Pid::from_raw(i32::try_from(pid).unwrap()).unwrap()
 }

@@ -12,13 +12,13 @@ use crate::lab::{Lab, Writer, gone, is, kill, wait_for};
 /// Keys of each shard.
 const KEYS: usize = 200;
 
-fn text(metadata: &str, mode: &str, spec: &str) -> String {
+pub(super) fn text(metadata: &str, mode: &str, spec: &str) -> String {
     format!(
         "apiVersion: redoubt.dev/v1\nkind: Redis\nmetadata:\n  name: shop\n{metadata}spec:\n  mode: {mode}\n{spec}"
     )
 }
 
-fn shop(spec: &str) -> Lab {
+pub(super) fn shop(spec: &str) -> Lab {
     let lab = Lab::heavy();
     lab.up(&text("", "Cluster", spec));
     whole(&lab);
@@ -27,7 +27,7 @@ fn shop(spec: &str) -> Lab {
 
 /// Ready, and the same map as `redoubt cluster check` finds.
 #[track_caller]
-fn whole(lab: &Lab) -> Value {
+pub(super) fn whole(lab: &Lab) -> Value {
     // What the engine published may be older than a death.
     let runs = |node: &Value| match node["role"].as_str() {
         Some("master") => true,
@@ -42,17 +42,17 @@ fn whole(lab: &Lab) -> Value {
 }
 
 #[track_caller]
-fn shards(lab: &Lab) -> Vec<Value> {
+pub(super) fn shards(lab: &Lab) -> Vec<Value> {
     lab.status("shop")["shards"].as_array().unwrap().clone()
 }
 
 #[track_caller]
-fn master(lab: &Lab, shard: usize) -> String {
+pub(super) fn master(lab: &Lab, shard: usize) -> String {
     shards(lab)[shard]["master"].as_str().expect("a master").to_owned()
 }
 
 #[track_caller]
-fn replica(lab: &Lab, shard: usize) -> String {
+pub(super) fn replica(lab: &Lab, shard: usize) -> String {
     let master = master(lab, shard);
     let inside = format!("shop-shard-{shard}-");
     lab.nodes("shop")
@@ -71,7 +71,7 @@ fn tag(lab: &Lab, shard: usize) -> String {
 
 /// Writes keys into every shard, which its replicas have, too. Gives the tags.
 #[track_caller]
-fn fill(lab: &Lab) -> Vec<String> {
+pub(super) fn fill(lab: &Lab) -> Vec<String> {
     (0..shards(lab).len())
         .map(|shard| {
             let (tag, mut connection) = (tag(lab, shard), lab.connect("shop", &master(lab, shard)));
@@ -87,7 +87,7 @@ fn fill(lab: &Lab) -> Vec<String> {
 }
 
 #[track_caller]
-fn has_all(lab: &Lab, tags: &[String]) {
+pub(super) fn has_all(lab: &Lab, tags: &[String]) {
     for (shard, tag) in tags.iter().enumerate() {
         let mut connection = lab.connect("shop", &master(lab, shard));
         for n in 0..KEYS {
@@ -462,13 +462,31 @@ fn replicas_come_and_go_under_writes_and_nobody_remembers_those_that_left() {
 fn what_a_cluster_cannot_become_is_refused_and_leaves_it_as_it_is() {
     let lab = shop("");
     let before = lab.servers("shop");
-    for (mode, spec, field) in [("Cluster", "  shards: 5\n", "spec.shards"), ("Sentinel", "", "spec.mode")] {
+    for (mode, spec, words) in [
+        ("Cluster", "  shards: 2\n", ["spec.shards", "at least 3"]),
+        ("Cluster", "  weights: {3: 2}\n", ["spec.weights.3", "the shards are 0 to 2"]),
+        ("Cluster", "  weights: {0: 0}\n", ["spec.weights.0", "from 1 to 100"]),
+        ("Sentinel", "", ["spec.mode", "cannot be changed"]),
+    ] {
         lab.file("other.yaml", &text("", mode, spec));
         let said = lab.run(["apply", "-f", "other.yaml"]);
         assert_ne!(said.code, 0, "{spec}: {said:?}");
-        assert!(said.err.contains(field) && said.err.contains("cannot be changed"), "{}", said.err);
+        assert!(words.iter().all(|word| said.err.contains(word)), "{}", said.err);
     }
-    lab.run(["drill", "shop", "kill-master"]).failed(2, &["mode Cluster"]);
+    for words in [
+        &["drill", "shop", "kill-master", "--shard", "3"][..],
+        &["drill", "shop", "roll", "--shard", "0"],
+        &["drill", "shop", "kill-sentinel"],
+        &["drill", "shop", "kill-master", "--client", "sentinel"],
+    ] {
+        lab.run(words).failed(2, &["needs", "shop"]);
+    }
+    for words in [
+        &["cluster", "rebalance", "shop", "--yes"][..],
+        &["cluster", "reshard", "shop", "--from", "all", "--to", "shop-shard-0-0", "--slots", "5", "--yes"],
+    ] {
+        lab.run(words).failed(2, &["spec.weights", "nothing was moved"]);
+    }
     whole(&lab);
     assert_eq!(lab.servers("shop"), before);
 }

@@ -44,7 +44,9 @@ const AGENT_AT_NODES: &str = "resetchannels &__sentinel__:hello \
      +slowlog|len +slowlog|get +latency|latest +memory|stats +memory|doctor +command|info";
 
 /// In a cluster it also moves slots: MIGRATE at the node that gives a key has it log in at the one that takes it, as itself.
-const AGENT_IN_CLUSTER: &str = "~* +migrate +restore-asking +select +memory|usage";
+/// Of a key that a death has left at both, it compares the copies and drops one.
+const AGENT_IN_CLUSTER: &str = "~* +migrate +restore-asking +select +memory|usage \
+     +dump +pttl +asking +watch +unwatch +multi +exec +del";
 
 /// What a replica sends to its master. Dual-channel replication of Valkey asks for SYNC as well.
 const REPLICATION_AT_NODES: &str = "resetchannels +ping +replconf +psync +sync";
@@ -216,19 +218,19 @@ mod tests {
 
     #[test]
     fn sentinels_that_are_open_ask_nobody_but_their_own() {
-        let mut access = set(1, 0).access;
-        access.sentinel_door = SentinelDoor::Open;
-        for user in sentinel_users(&access, &secrets()) {
+        let mut set = set(1, 0);
+        set.access.sentinel_door = SentinelDoor::Open;
+        for user in sentinel_users(&set.access, &secrets()) {
             assert_eq!(user.directive().contains(&"nopass"), user.name() == "default", "{user:?}");
         }
-        assert!(node_users(&access, &secrets()).iter().all(|user| !user.directive().contains(&"nopass")));
+        assert!(node_users(&set, &secrets()).iter().all(|user| !user.directive().contains(&"nopass")));
     }
 
     #[test]
     fn a_command_that_is_denied_is_taken_from_the_application_alone() {
-        let mut access = set(1, 0).access;
-        (access.admin_commands, access.denied_commands) = (true, vec!["config".to_owned()]);
-        for user in node_users(&access, &secrets()) {
+        let mut set = set(1, 0);
+        (set.access.admin_commands, set.access.denied_commands) = (true, vec!["config".to_owned()]);
+        for user in node_users(&set, &secrets()) {
             assert_eq!(user.directive().contains(&"-config"), user.name() == "default", "{user:?}");
         }
     }

@@ -9,6 +9,6 @@ mod apply;
 mod plan;
 mod same;
 
-pub use access::apply_access;
+pub use access::{apply_access, set_access};
 pub use apply::{ApplyError, Left, apply_live};
 pub use plan::{Change, plan_live, removed};

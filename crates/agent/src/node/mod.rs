@@ -72,6 +72,8 @@ struct Role {
     beginning: Beginning,
     /// It holds the most advanced data and is to be voted for once it has loaded.
     elect: bool,
+    /// It runs already: an earlier version of this agent has started it.
+    inherited: bool,
     /// It runs already, and has been in sync.
     joined: bool,
     /// In a cluster: it has no place in it yet.
@@ -91,7 +93,7 @@ pub(crate) async fn run(agent: Agent) -> Result<(), Fault> {
     loop {
         let (role, started) = if let Some(server) = inherited.take() {
             let joined = node.durable.is_joined();
-            (Role { joined, blank: !joined, ..Role::default() }, Ok(server))
+            (Role { inherited: true, joined, blank: !joined, ..Role::default() }, Ok(server))
         } else {
             node.keep_data_folder();
             let Some(role) = node.enter().await else { return Ok(()) };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use redoubt_serverconf::{
     ApplyError, Change, NodeLaunch, Refusal, Start, TrialError, apply_access, apply_live, check, defaults,
     files::{off_thread, replace},
-    node_conf, plan_live, removed,
+    node_conf, plan_live, removed, set_access,
 };
 use redoubt_wire::{
     config::SetConfig,
@@ -38,6 +38,7 @@ impl Node {
     /// Takes new settings while the server runs.
     pub(super) async fn reconfigure(&mut self, server: &mut Server, watchman: &mut Watchman) {
         watchman.settings_due = false;
+        self.settle_rights(server, watchman).await;
         let Some(new) = self.agent.reload_settings() else {
             self.agent.shared.update(|state| state.config_fault = None);
             return;
@@ -53,6 +54,22 @@ impl Node {
                 watchman.settings_due = true;
                 tracing::warn!("the new configuration is not in force yet, and tried again: {why}");
             }
+        }
+    }
+
+    /// Gives the users of a server that was taken over the rights that this version of the agent gives them.
+    async fn settle_rights(&self, server: &mut Server, watchman: &mut Watchman) {
+        if !watchman.rights_due {
+            return;
+        }
+        let set = match server.connection().await {
+            Ok(connection) => set_access(connection, &self.agent.set, &self.agent.secrets).await,
+            Err(error) => Err(error.into()),
+        };
+        let lost = matches!(set, Err(ApplyError::Lost(_)));
+        (watchman.rights_due, watchman.settings_due) = (lost, lost);
+        if let Err(error) = set {
+            tracing::warn!(%error, tried_again = lost, "the server's users keep the rights that an earlier agent gave them");
         }
     }
 

@@ -84,6 +84,8 @@ pub(super) struct Watchman {
     pub(super) disk_left_at: Option<Moment>,
     /// There may be new settings that are not carried in yet.
     pub(super) settings_due: bool,
+    /// The users may have the rights that an earlier version of this agent gave them.
+    pub(super) rights_due: bool,
     /// When this node, which was told to end, goes about it.
     pub(super) leaves_at: Option<tokio::time::Instant>,
     /// Its place in the cluster.
@@ -131,6 +133,7 @@ impl Node {
             disk_left_at: None,
             // The server before may have died while new settings were being carried into it.
             settings_due: true,
+            rights_due: role.inherited,
             leaves_at: None,
             tending: Tending { blank: role.blank, ..Tending::default() },
         };

@@ -196,7 +196,7 @@ pub(crate) struct RebalanceArgs {
 pub(crate) struct FixArgs {
     #[command(flatten)]
     pub which: WhichArgs,
-    /// Where a node holds a copy of a key that its owner has as well, the copy wins
+    /// Where a node holds another copy of a key than the owner of its slot does, that copy wins
     #[arg(long)]
     pub replace: bool,
     #[command(flatten)]

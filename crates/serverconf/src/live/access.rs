@@ -39,6 +39,25 @@ pub async fn apply_access(
     Ok(())
 }
 
+/// Makes the users what they should be, whatever they are: another version of the agent may have given them other rights.
+pub async fn set_access(
+    connection: &mut Connection,
+    set: &SetConfig,
+    secrets: &Secrets,
+) -> Result<(), ApplyError> {
+    for user in acl::node_users(set, secrets) {
+        match connection.call(user.set_user().arguments()).await {
+            Ok(_) => {}
+            Err(Error::Server { message, .. }) => {
+                let directive = format!("user {}", user.name());
+                return Err(ApplyError::Refused { directive, message, left: Left::default() });
+            }
+            Err(lost) => return Err(lost.into()),
+        }
+    }
+    Ok(())
+}
+
 async fn put_back(connection: &mut Connection, old: &[User], changed: &[User]) -> Left {
     let mut left = Left::default();
     for user in old.iter().filter(|user| changed.iter().any(|changed| changed.name() == user.name())) {

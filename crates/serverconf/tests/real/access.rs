@@ -7,9 +7,9 @@ use crate::{
     whole::Whole,
 };
 use redoubt_redis::{Connection, Connector, Error, sentinel::HELLO_CHANNEL};
-use redoubt_serverconf::acl;
+use redoubt_serverconf::{acl, set_access};
 use redoubt_wire::{
-    config::{Access, SetConfig, Topology},
+    config::{Access, ClusterConfig, SetConfig, Topology},
     secrets::{Password, SENTINEL_USER},
 };
 
@@ -149,6 +149,41 @@ async fn the_agent_can_do_its_work_and_read_no_keys() {
     // The last one: the server goes.
     node.shutdown(false).await.unwrap();
     sentinel.shutdown(false).await.unwrap();
+}
+
+/// An agent takes over the server that one of another version has started. What moves keys is for clusters only.
+#[tokio::test]
+async fn a_server_that_was_taken_over_gets_the_rights_of_today() {
+    let whole = Whole::start(quick(1, 0), set::secrets()).await;
+    let mut agent = whole.agent(&whole.nodes[0]).await;
+    let moves = [
+        "DUMP key",
+        "PTTL key",
+        "ASKING",
+        "WATCH key",
+        "UNWATCH",
+        "MULTI",
+        "DEL key",
+        "EXEC",
+        "MIGRATE 127.0.0.1 1 key 0 10",
+        "RESTORE-ASKING key 0 x",
+        "SELECT 0",
+        "MEMORY USAGE key",
+    ];
+    for command in moves {
+        assert!(is_denied(&mut agent, command).await, "{command}");
+    }
+    let mut set = whole.set.clone();
+    set.topology = Topology::Cluster(ClusterConfig { shards: 3, node_timeout_ms: 5000 });
+    for _ in 0..2 {
+        set_access(&mut agent, &set, &whole.secrets).await.unwrap();
+    }
+    for command in moves {
+        assert!(!is_denied(&mut agent, command).await, "{command}");
+    }
+    for command in ["GET key", "SET key value", "FLUSHALL"] {
+        assert!(is_denied(&mut agent, command).await, "{command}");
+    }
 }
 
 #[tokio::test]

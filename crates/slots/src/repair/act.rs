@@ -7,7 +7,7 @@ use redoubt_redis::{
     cluster::{NodeId, SlotSet},
 };
 
-use super::{Repair, Repairs};
+use super::{Repair, Repairs, copies};
 use crate::{
     cluster::{Cluster, Node},
     error::SlotsError,
@@ -106,8 +106,8 @@ async fn name_owner(
     cluster_call(&mut connection, &["SETSLOT", &slot.to_string(), "NODE", owner.as_str()]).await
 }
 
-/// Keys that nobody is served from go to the owner of their slot. Where both have one, the owner's is in use: it stays,
-/// and so does the other, unless it shall replace it.
+/// Keys that nobody is served from go to the owner of their slot. Where both have one, the owner's is in use and stays; the
+/// other one goes if it is equal, and stays too if it is not, unless it shall replace it.
 async fn fetch(
     repairs: &Repairs<'_>,
     cluster: &Cluster,
@@ -116,7 +116,8 @@ async fn fetch(
     to: &NodeId,
 ) -> Result<(), SlotsError> {
     let (number, target) = (slot.to_string(), node(cluster, to)?);
-    let mut holder = connect(repairs, cluster, from).await?;
+    let (mut holder, mut owner) =
+        (connect(repairs, cluster, from).await?, connect(repairs, cluster, to).await?);
     name_owner(repairs, cluster, slot, to, from).await?;
     // MIGRATE of a slot that is another's works only while the slot is open.
     cluster_call(&mut holder, &["SETSLOT", &number, "IMPORTING", to.as_str()]).await?;
@@ -141,17 +142,22 @@ async fn fetch(
         words.extend(repairs.replace.then(|| text("REPLACE")));
         words.extend(repairs.access.migrate_words());
         words.push(text("KEYS"));
-        words.extend(names);
+        words.extend(names.iter().cloned());
         if let Err(error) = holder.call(&words).await {
+            let is_busy = matches!(&error, Error::Server { message, .. } if message.contains("BUSYKEY"));
+            if is_busy && copies::drop_equal(&mut holder, &mut owner, &names).await? > 0 {
+                continue;
+            }
             return Err(SlotsError::Move {
                 slot,
                 source_node: node(cluster, from)?.endpoint.clone(),
                 target: target.endpoint.clone(),
-                why: match &error {
-                    Error::Server { message, .. } if message.contains("BUSYKEY") => format!(
-                        "both hold a copy of a key, and the owner's is in use ({error}); with --replace the other one wins"
-                    ),
-                    _ => error.to_string(),
+                why: if is_busy {
+                    format!(
+                        "both hold a copy of a key, which differ, and the owner's is in use ({error}); with --replace the other one wins"
+                    )
+                } else {
+                    error.to_string()
                 },
             });
         }

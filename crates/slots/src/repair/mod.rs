@@ -1,6 +1,7 @@
 //! Makes a broken cluster whole, as far as that can be done without losing a key.
 
 mod act;
+mod copies;
 mod plan;
 
 use std::{
@@ -40,7 +41,7 @@ pub struct Repairs<'a> {
     pub entry: &'a Endpoint,
     /// How keys are moved.
     pub options: &'a Options,
-    /// Of two copies of a key, that of the node which does not own its slot wins.
+    /// Of two different copies of a key, that of the node which does not own its slot wins.
     pub replace: bool,
     /// Told of each repair before it is made.
     pub tell: &'a (dyn Fn(&Repair) + Send + Sync),

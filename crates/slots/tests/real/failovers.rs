@@ -104,6 +104,49 @@ async fn survives(end: usize, how: How) {
     assert_eq!(count(&lab).await, KEYS as u64 + added);
 }
 
+/// What it has sent by then is at the target, and at its heir as well.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_source_that_dies_in_the_middle_of_a_batch_leaves_no_key_twice() {
+    let mut lab = Lab::start(3, 1).await;
+    fill(&lab, KEYS, 100).await;
+    for master in 0..3 {
+        let copies = lab.at(master, &["WAIT", "1", "20000"]).await;
+        assert_eq!(copies.as_u64(), Ok(1));
+    }
+    let before = lab.look().await;
+    let old = before.find(&lab.servers[2].endpoint.to_string()).unwrap();
+    let heir = lab.index(&before.replicas_of(&old.id).next().unwrap().endpoint);
+    let (wanted, options) = (lab.plan(2, 1, 5000).await, by_migrate());
+    let (closed, frozen) = (AtomicUsize::new(0), tokio::sync::Notify::new());
+    let report = |event: Event| {
+        if matches!(event, Event::Slot { .. }) && closed.fetch_add(1, Ordering::Relaxed) == HALF {
+            lab.servers[1].freeze();
+            frozen.notify_one();
+        }
+    };
+    let moving = timeout(PATIENCE, lab.run_until(wanted, &options, Stop::never(), &report));
+    let dies = async {
+        frozen.notified().await;
+        let end = Instant::now() + PATIENCE;
+        // It serves nobody while it waits for an answer to its MIGRATE.
+        while timeout(Duration::from_millis(100), lab.at(2, &["PING"])).await.is_ok() {
+            assert!(Instant::now() < end, "it sends nothing");
+        }
+        lab.servers[2].freeze();
+        lab.servers[1].thaw();
+    };
+    let (told, ()) = tokio::join!(moving, dies);
+    assert!(told.expect("it waits for ever").is_err());
+    lab.servers[2].kill();
+    until_leading(&mut lab.connect(heir).await, PATIENCE).await.unwrap();
+    assert!(count(&lab).await > KEYS as u64, "no key is there twice");
+    lab.repair().await.unwrap();
+    lab.servers[2].restart();
+    lab.whole().await;
+    filled(&lab, KEYS, 100).await;
+    assert_eq!(count(&lab).await, KEYS as u64);
+}
+
 /// Once it is told to, has a replica lead, and tells when it does.
 async fn hand_over(
     access: Access,

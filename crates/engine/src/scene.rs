@@ -383,6 +383,7 @@ fn in_shard(number: u32, running: Counts) -> NodeState {
         epoch: 1,
         slots: slots.to_owned(),
         knows: others.map(node_endpoint).collect(),
+        misses: Vec::new(),
         covered: 16384,
         open: 0,
         map: "map".to_owned(),

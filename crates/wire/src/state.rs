@@ -107,6 +107,9 @@ pub struct ClusterView {
     pub slots: String,
     /// Other nodes it knows and holds for alive.
     pub knows: Vec<Endpoint>,
+    /// Other nodes it knows and holds for dead, or cannot find; an agent older than this says nothing of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub misses: Vec<Endpoint>,
     /// How many slots have an owner.
     pub covered: u16,
     /// Slots on their way to or from this node.

@@ -4,7 +4,7 @@
 //! that has just started serves nothing. What it cannot find out is that its own data is gone: its replicas would copy
 //! the emptiness. So a master without its data does not start before a replica has its slots.
 
-use redoubt_redis::cluster::SlotSet;
+use redoubt_redis::cluster::{ClusterNodes, SLOTS, SlotSet};
 use redoubt_wire::{
     config::SetConfig,
     state::{ClusterView, NodeState, OnDisk, Phase, Record, Replication},
@@ -24,6 +24,8 @@ pub(crate) struct Survey {
     pub(crate) memory: Option<Memory>,
     /// One answer per other node of its shard.
     pub(crate) shard: Vec<PeerAnswer>,
+    /// The cluster lives, and no node of it knows this one any more.
+    pub(crate) forgotten: bool,
     /// Data is to outlive the process.
     pub(crate) persistent: bool,
     /// Somebody said that the shard may begin anew, without its data.
@@ -42,9 +44,11 @@ pub(crate) enum Decision {
         /// For the log and the status.
         why: String,
     },
-    /// The files hold what a living node of the shard has as well, and nobody can say who this node was: they are put
-    /// aside, and it starts with nothing.
-    SetAside,
+    /// The files are put aside, and it starts with nothing.
+    SetAside {
+        /// For the log and the status.
+        why: &'static str,
+    },
     /// Not now.
     Wait {
         /// For the log and the status.
@@ -76,13 +80,33 @@ pub(crate) fn decide(set: &SetConfig, survey: &Survey) -> Decision {
     let own = survey.own.record();
     match &survey.memory {
         None if own.is_none() && led => Decision::Start(StartAs::Blank),
-        None if own.is_some() && led => Decision::SetAside,
+        // A living node of the shard has all of it, and nobody can say who this node was.
+        None if own.is_some() && led => Decision::SetAside { why: "nodes.conf is gone" },
         Some(_) if led => Decision::Start(StartAs::Follower { led }),
+        // It left when it held nothing that was not others'; what its files hold is older than what they have now.
+        Some(memory) if survey.forgotten && memory.slots.is_empty() => {
+            Decision::SetAside { why: "it left the cluster, which has forgotten it" }
+        }
         Some(memory) if memory.follows => Decision::Start(StartAs::Follower { led }),
         None => without_memory(set, survey),
         Some(memory) if memory.slots.is_empty() => without_slots(survey, memory),
         Some(_) => as_master(set, survey),
     }
+}
+
+/// Nodes of other shards serve all slots, and none of them knows this one: it was taken out of the set.
+pub(crate) fn is_forgotten(memory: &Memory, answers: &[ClusterNodes]) -> bool {
+    let whole = |nodes: &ClusterNodes| {
+        let owned: SlotSet = nodes.all().flat_map(|node| node.slots.iter()).collect();
+        owned.len() == usize::from(SLOTS)
+    };
+    let knows = |nodes: &ClusterNodes| nodes.all().any(|node| node.id.as_str() == memory.id);
+    !answers.is_empty() && answers.iter().all(|nodes| whole(nodes) && !knows(nodes))
+}
+
+/// A living node of the shard owns slots.
+pub(crate) fn is_led(shard: &[PeerAnswer]) -> bool {
+    shard.iter().filter_map(view).any(ClusterView::leads)
 }
 
 /// A living master of the shard has all that this node had.

@@ -9,7 +9,7 @@ fn memory(slots: &str) -> Memory {
     if !slots.is_empty() {
         set.insert_range(slots).unwrap();
     }
-    Memory { slots: set, follows: slots.is_empty(), whole: true }
+    Memory { id: ID[0].to_owned(), slots: set, follows: slots.is_empty(), whole: true }
 }
 
 /// `cart-shard-0-0` before its start, with one or two other nodes in its shard.
@@ -24,6 +24,7 @@ fn survey(own: OnDisk, memory: impl Into<Option<Memory>>, others: Vec<Option<Nod
         own,
         memory: memory.into(),
         shard,
+        forgotten: false,
         persistent: true,
         loss_accepted: false,
         forming: false,
@@ -112,7 +113,7 @@ fn a_master_with_all_its_data_leads_again_and_one_with_older_data_does_not() {
 fn without_its_memory_a_node_joins_anew_and_throws_nothing_away() {
     let led = || vec![Some(leader(ID[1], "0-5460")), None];
     assert_eq!(decided(&survey(OnDisk::Nothing, None, led())), Decision::Start(StartAs::Blank));
-    assert_eq!(decided(&survey(data(1000), None, led())), Decision::SetAside);
+    assert!(matches!(decided(&survey(data(1000), None, led())), Decision::SetAside { .. }));
     for own in [OnDisk::Nothing, data(1000)] {
         let first = survey(own, None, vec![Some(copy(900)), None]);
         assert!(matches!(decided(&first), Decision::Ask { .. }), "a replica takes the slots first");
@@ -139,6 +140,42 @@ fn data_of_slots_that_a_node_does_not_own_is_not_served() {
     let cut_off = Survey { forming: true, ..survey(data(0), idle.clone(), vec![None, None]) };
     assert_eq!(decided(&cut_off), Decision::Start(StartAs::Blank));
     assert_eq!(decided(&survey(OnDisk::Nothing, idle, vec![None, None])), Decision::Start(StartAs::Blank));
+}
+
+#[test]
+fn who_left_the_set_comes_back_without_what_it_had() {
+    let idle = Memory { whole: true, ..Memory::default() };
+    for (own, memory) in [
+        (data(5), idle.clone()),
+        (OnDisk::Nothing, idle),
+        (data(5), memory("")),
+        (OnDisk::Nothing, memory("")),
+    ] {
+        let back = Survey { forgotten: true, ..survey(own, memory, vec![Some(waiting(data(9))), None]) };
+        assert!(matches!(decided(&back), Decision::SetAside { .. }), "{back:?}");
+    }
+    // Its shard lives: a copy is brought up to date. And who owns slots has left nothing.
+    let led = vec![Some(leader(ID[1], "0-5460")), None];
+    let led = Survey { forgotten: true, ..survey(data(5), memory(""), led) };
+    assert_eq!(decided(&led), Decision::Start(StartAs::Follower { led: true }));
+    let owner = Survey { forgotten: true, ..survey(data(5), memory("0-5460"), vec![None, None]) };
+    assert_eq!(decided(&owner), Decision::Start(StartAs::Leader));
+}
+
+#[test]
+fn only_a_whole_cluster_of_which_nobody_knows_a_node_has_forgotten_it() {
+    let me = Memory { id: ID[0].to_owned(), ..Memory::default() };
+    let said = |slots: &str, known: &str| {
+        let line = |id: &str, flags: &str, slots: &str| {
+            format!("{id} 127.1.1.1:6379@16379 {flags} - 0 0 1 connected {slots}\n")
+        };
+        let text = line(ID[1], "myself,master", slots) + &line(known, "master,fail", "");
+        ClusterNodes::parse(&text).unwrap()
+    };
+    let (forgets, knows) = (said("0-16383", ID[2]), said("0-16383", ID[0]));
+    assert!(is_forgotten(&me, &[forgets.clone(), forgets.clone()]));
+    assert!(!is_forgotten(&me, &[]) && !is_forgotten(&me, &[forgets.clone(), knows]));
+    assert!(!is_forgotten(&me, &[forgets, said("0-16382", ID[2])]));
 }
 
 #[test]

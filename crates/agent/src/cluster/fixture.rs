@@ -99,6 +99,7 @@ fn view(id: &str) -> ClusterView {
         epoch: 1,
         slots: String::new(),
         knows: vec![at(9, 9)],
+        misses: Vec::new(),
         covered: 16384,
         open: 0,
         map: "m".to_owned(),

@@ -8,6 +8,8 @@ use redoubt_serverconf::CLUSTER_MEMORY;
 /// Who this node was.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Memory {
+    /// Its id.
+    pub(crate) id: String,
     /// The slots it owned.
     pub(crate) slots: SlotSet,
     /// It followed a master.
@@ -35,7 +37,8 @@ fn parse(text: &str) -> io::Result<Option<Memory>> {
     let follows = nodes.myself.master.is_some();
     let owned: SlotSet = nodes.all().flat_map(|node| node.slots.iter()).collect();
     let whole = owned.len() == usize::from(SLOTS);
-    Ok(Some(Memory { slots: nodes.myself.slots, follows, whole }))
+    let id = nodes.myself.id.to_string();
+    Ok(Some(Memory { id, slots: nodes.myself.slots, follows, whole }))
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ mod rebalance;
 mod tend;
 mod view;
 
-pub(crate) use boot::{ACCEPT_LOSS, Decision, StartAs, Survey, decide};
+pub(crate) use boot::{ACCEPT_LOSS, Decision, StartAs, Survey, decide, is_forgotten, is_led};
 pub(crate) use lead::{Ask, Candidate, ask, candidates};
 pub(crate) use memory::{Memory, load};
 pub(crate) use rebalance::rebalance;

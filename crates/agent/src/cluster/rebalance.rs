@@ -53,6 +53,9 @@ pub(crate) async fn rebalance(
     let guard = Guard::take(access, &cluster).await.map_err(refusal)?;
     let shares = shares(set, &cluster, weights).map_err(|why| refusal(SlotsError::Refused(why)))?;
     let wanted = plan::rebalance(&shares, 0.0);
+    if let Some(refusal) = holds_strays(&cluster, &wanted) {
+        return Err(refusal);
+    }
     let total = count(&wanted);
     let keys = AtomicU64::new(0);
     let report = |event: Event| {
@@ -133,6 +136,20 @@ fn master<'a>(set: &SetConfig, cluster: &'a Cluster, shard: u32) -> Result<Optio
         ([], []) => Ok(None),
         _ => Err(format!("shard {shard} has {} masters", masters.len())),
     }
+}
+
+/// Keys at a node without slots are nobody's. With their slots they would be served again, also those that clients have
+/// deleted since.
+fn holds_strays(cluster: &Cluster, moves: &[Move]) -> Option<Refusal> {
+    let mut targets = moves.iter().filter_map(|one| cluster.node(&one.to));
+    let (target, keys) = targets.find_map(|node| {
+        let keys = node.keys().filter(|keys| *keys > 0 && node.slots.is_empty())?;
+        Some((&node.endpoint, keys))
+    })?;
+    Some(Refusal {
+        error: format!("{target} owns no slot and holds {keys} keys, from which nobody is served"),
+        next: "`redoubt cluster fix` brings them to the owners of their slots; if they are old, empty that node's data folder instead".to_owned(),
+    })
 }
 
 /// One slot for each target that owns none; nothing, if there is no such target.
@@ -244,6 +261,21 @@ mod tests {
         let weights = (0..4).map(|shard| (shard, 1)).collect();
         let said = shares(&set(4, 2), &two, &weights).unwrap_err();
         assert!(said.contains("shard 3 has 2 masters"), "{said}");
+    }
+
+    #[test]
+    fn no_slot_goes_to_a_node_that_holds_keys_of_an_earlier_life() {
+        let mut full = cluster(THIRDS);
+        let weights = (0..4).map(|shard| (shard, 1)).collect();
+        let moves = plan::rebalance(&shares(&set(4, 2), &full, &weights).unwrap(), 0.0);
+        assert_eq!(holds_strays(&full, &moves), None);
+        full.nodes[3].view.as_mut().unwrap().keys = 7;
+        let refused = holds_strays(&full, &moves).unwrap();
+        assert!(refused.error.contains("127.1.3.0:6379 owns no slot and holds 7 keys"), "{refused:?}");
+        // Of a shard that owns slots, these may be its own.
+        full.nodes[0].view.as_mut().unwrap().keys = 7;
+        full.nodes[3].view.as_mut().unwrap().keys = 0;
+        assert_eq!(holds_strays(&full, &moves), None);
     }
 
     #[test]

@@ -30,18 +30,18 @@ impl ClusterSeen {
         let leader = nodes.all().find(|node| master.is_none_or(|master| node.id == *master));
         let count = |slots: usize| u16::try_from(slots).unwrap_or(u16::MAX);
         let covered: SlotSet = nodes.all().flat_map(|node| node.slots.iter()).collect();
+        let endpoints = |alive: bool| {
+            let others = nodes.others.iter().filter(move |node| node.is_there() == alive);
+            others.map(|node| node.endpoint.clone()).collect()
+        };
         let view = ClusterView {
             id: myself.id.to_string(),
             master: master.map(ToString::to_string),
             is_ok: info.is_ok == Some(true),
             epoch: leader.unwrap_or(myself).config_epoch,
             slots: myself.slots.to_string(),
-            knows: nodes
-                .others
-                .iter()
-                .filter(|node| node.is_there())
-                .map(|node| node.endpoint.clone())
-                .collect(),
+            knows: endpoints(true),
+            misses: endpoints(false),
             covered: count(covered.len()),
             open: count(myself.open.len()),
             map: map(&nodes),
@@ -109,6 +109,7 @@ mod tests {
             "{A} 10.0.0.1:6379@16379 myself,slave {B} 0 0 1 connected\n{B} 10.0.0.2:6379@16379 master,fail - 0 0 7 disconnected 0-16383\n"
         ));
         assert_eq!((view.epoch, view.master.as_deref(), view.knows.len()), (7, Some(B), 0));
+        assert_eq!(view.misses[0].host, "10.0.0.2");
         assert!(!view.leads() && !view.is_blank());
     }
 }

@@ -5,9 +5,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures::future::join_all;
 use jiff::Timestamp;
 use redoubt_election::{Moment, Report, Request, Verdict};
-use redoubt_serverconf::files::off_thread;
+use redoubt_redis::cluster::ClusterNodes;
+use redoubt_serverconf::{CLUSTER_MEMORY, files::off_thread};
 use redoubt_slots::{Access, create, plan::layout};
 use redoubt_wire::{
     config::NodeEntry,
@@ -27,7 +29,7 @@ use crate::{
     boot::ask_nodes,
     cluster::{
         self, ACCEPT_LOSS, Ask, Candidate, Decision, Memory, Situation, StartAs, Survey, Tend, ask,
-        candidates, is_amiss,
+        candidates, is_amiss, is_forgotten,
     },
     record,
     server::Server,
@@ -95,7 +97,7 @@ impl Node {
                     Ok(role) => return Some(role),
                     Err(error) => self.tell_waiting(&mut told, error.to_string(), None),
                 },
-                Decision::SetAside => match self.set_aside().await {
+                Decision::SetAside { why } => match self.set_aside(why).await {
                     Ok(()) => pause = FIRST_LOOK,
                     Err(error) => self.tell_waiting(&mut told, error.to_string(), None),
                 },
@@ -137,18 +139,34 @@ impl Node {
         let memory = self.memory().await.map_err(|error| {
             format!(
                 "{}: {error}; who this node is in the cluster is not known: bring the file back, or remove it, and it joins anew",
-                dir.join(redoubt_serverconf::CLUSTER_MEMORY).display()
+                dir.join(CLUSTER_MEMORY).display()
             )
         })?;
+        let shard = ask_nodes(self.shard(), &self.agent.peers).await;
+        let forgotten = match memory.as_ref().filter(|memory| memory.slots.is_empty()) {
+            Some(memory) if !cluster::is_led(&shard) => is_forgotten(memory, &self.elsewhere().await),
+            _ => false,
+        };
         Ok(Survey {
             me: self.me.name.clone(),
             own,
             memory,
-            shard: ask_nodes(self.shard(), &self.agent.peers).await,
+            shard,
+            forgotten,
             persistent: self.is_persistent(),
             loss_accepted: off_thread(move || dir.join(ACCEPT_LOSS).exists()).await,
             forming: self.is_forming().await,
         })
+    }
+
+    /// The cluster in the words of each node of another shard that answers.
+    async fn elsewhere(&self) -> Vec<ClusterNodes> {
+        let others = self.agent.set.nodes.iter().filter(|node| node.shard != self.me.shard);
+        let ask = async |node: &NodeEntry| {
+            let mut connection = self.agent.nodes.connect(&node.server).await.ok()?;
+            connection.cluster_nodes().await.ok()
+        };
+        join_all(others.map(ask)).await.into_iter().flatten().collect()
     }
 
     /// Who this node was in the cluster.
@@ -181,14 +199,15 @@ impl Node {
         })
     }
 
-    /// Nothing is thrown away: the files get a folder of their own.
-    async fn set_aside(&self) -> io::Result<()> {
+    /// Nothing is thrown away: the files get a folder of their own. Who this node was goes last: cut off before, it is put
+    /// aside at the next try.
+    async fn set_aside(&self, why: &str) -> io::Result<()> {
         let dir = self.agent.args.data.clone();
         let aside = dir.join(format!("set-aside-{}", Timestamp::now().as_second()));
         let to = aside.clone();
         off_thread(move || {
             fs::create_dir_all(&to)?;
-            for name in record::FILES {
+            for name in record::FILES.into_iter().chain([CLUSTER_MEMORY]) {
                 match fs::rename(dir.join(name), to.join(name)) {
                     Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                     Ok(()) | Err(_) => {}
@@ -197,10 +216,8 @@ impl Node {
             Ok(())
         })
         .await?;
-        let what = format!(
-            "nodes.conf is gone: this node joins anew and copies its shard's data; what it had is in {}",
-            aside.display()
-        );
+        let what =
+            format!("{why}: this node joins anew, without data; what it had is in {}", aside.display());
         self.agent.shared.notice("DataSetAside", what, true);
         Ok(())
     }

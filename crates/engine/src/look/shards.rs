@@ -1,7 +1,10 @@
 //! The shards of a cluster: who leads each, and whether all slots are served. By the nodes' own word: what the masters
 //! elected is in what each of them says of itself.
 
-use redoubt_redis::cluster::{SLOTS, SlotSet};
+use redoubt_redis::{
+    Endpoint,
+    cluster::{SLOTS, SlotSet},
+};
 use redoubt_wire::state::{ClusterView, NodeState, Phase, Replication};
 
 use super::{
@@ -155,6 +158,31 @@ impl<'a> Look<'a> {
                 let (node, other) = (&view.member.name, &other.member.name);
                 let why = format!(
                     "{other} holds {node} for failed, or does not know it yet; the bus and their agents mend this"
+                );
+                return Err(Waiting::new("NodesDisagree", why));
+            }
+        }
+        Ok(())
+    }
+
+    /// Nobody knows a node that is no more: neither one that left the set, nor one whose seat another has taken.
+    pub(crate) fn forgotten(&self) -> Result<(), Waiting> {
+        let seats = &self.world.identity.nodes;
+        let is_stranger = |own: &Endpoint, view: &ClusterView, endpoint: &Endpoint| {
+            let replaced =
+                view.misses.contains(endpoint) && (view.knows.contains(endpoint) || endpoint == own);
+            replaced || !seats.iter().any(|seat| seat.server == *endpoint)
+        };
+        for view in self.nodes() {
+            let (Some(said), Some(own)) = (cluster(view), self.world.identity.server(&view.member.name))
+            else {
+                continue;
+            };
+            let mut known = said.knows.iter().chain(&said.misses);
+            if let Some(stranger) = known.find(|endpoint| is_stranger(own, said, endpoint)) {
+                let why = format!(
+                    "{} still knows a node at {stranger} that is none of this Redis any more; its agent forgets it once it is held for dead",
+                    view.member.name
                 );
                 return Err(Waiting::new("NodesDisagree", why));
             }

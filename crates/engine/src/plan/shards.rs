@@ -23,6 +23,7 @@ pub(super) fn next(look: &Look<'_>, memory: &Memory) -> Option<Next> {
         .or_else(|| roll::shards(look))
         .or_else(|| everybody_well(look).or_else(|| short(look)).or_else(|| unfit(look)).map(Next::from))
         .or_else(|| roles::spread(look))
+        .or_else(|| look.forgotten().err().map(Next::from))
 }
 
 /// Fewer replicas: the last one of each shard leaves, after the masters have moved to nodes that stay.
@@ -63,10 +64,12 @@ fn leave(look: &Look<'_>) -> Option<Next> {
 mod tests {
     use crate::{
         plan::{Plan, Step},
-        scene::Scene,
+        platform::Seat,
+        scene::{Scene, node_endpoint},
         status::status,
     };
     use redoubt_api::{ConditionStatus, ConditionType, RedisStatus, Role};
+    use redoubt_redis::Endpoint;
 
     fn waits(scene: &Scene) -> (&'static str, String) {
         let plan = scene.plan();
@@ -131,10 +134,27 @@ mod tests {
                 "MembersNotReady",
             ),
             (Scene::cluster().says("cart-shard-1-1", |own| own.master = None), "MembersNotReady"),
+            (Scene::cluster().says("cart-shard-1-1", |own| own.misses.push(left())), "NodesDisagree"),
+            (Scene::cluster().says("cart-shard-1-1", |own| own.knows.push(left())), "NodesDisagree"),
+            (
+                Scene::cluster().says("cart-shard-1-1", |own| own.misses.push(own.knows[0].clone())),
+                "NodesDisagree",
+            ),
         ] {
             assert_eq!(waits(&scene).0, reason);
             assert_eq!(condition(&scene, ConditionType::Ready).0, ConditionStatus::False, "{reason}");
         }
+    }
+
+    /// Where a node of a fourth shard was.
+    fn left() -> Endpoint {
+        node_endpoint(Seat { shard: 3, index: 0 }.number())
+    }
+
+    #[test]
+    fn a_node_that_left_and_is_not_forgotten_yet_keeps_nothing_from_being_done() {
+        let known = Scene::cluster().says("cart-shard-1-1", |own| own.misses.push(left()));
+        assert!(matches!(known.outdated("cart-shard-0-1").plan().step, Some(Step::Replace { .. })));
     }
 
     #[test]

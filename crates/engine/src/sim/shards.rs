@@ -49,6 +49,8 @@ struct Sim {
     nodes: BTreeMap<u32, Node>,
     /// By shard.
     slots: BTreeMap<u32, SlotSet>,
+    /// Who left, and for how many passes some still know it.
+    missed: BTreeMap<u32, u32>,
     /// Shards between which slots are half moved.
     open: Option<(u32, u32)>,
     memory: Memory,
@@ -75,7 +77,9 @@ impl Sim {
         let third =
             |shard: u16| (u32::from(shard), (shard * 5462..(shard * 5462 + 5462).min(SLOTS)).collect());
         let slots = (0..3).map(third).collect();
-        Self { rng: StdRng::seed_from_u64(seed), redis, nodes, slots, open: None, memory: Memory::default() }
+        let rng = StdRng::seed_from_u64(seed);
+        let missed = BTreeMap::new();
+        Self { rng, redis, nodes, slots, missed, open: None, memory: Memory::default() }
     }
 
     fn owned(&self, shard: u32) -> SlotSet {
@@ -134,6 +138,7 @@ impl Sim {
                 .filter(|other| **other != number)
                 .map(|other| scene::node_endpoint(*other))
                 .collect(),
+            misses: self.missed.keys().map(|other| scene::node_endpoint(*other)).collect(),
             covered: SLOTS,
             open: u16::from(self.open.is_some_and(|(from, to)| node.leads && [from, to].contains(&shard))),
             map: "map".to_owned(),
@@ -159,6 +164,10 @@ impl Sim {
             node.silent_for = node.silent_for.saturating_sub(1);
             node.copies_for = node.copies_for.saturating_sub(u32::from(node.silent_for == 0));
         }
+        self.missed.retain(|_, passes| {
+            *passes -= 1;
+            *passes > 0
+        });
         self.elect();
         let made = plan(&self.redis, &self.world(), &self.memory);
         if let Some(step) = &made.step {
@@ -202,6 +211,7 @@ impl Sim {
                     let copies_for = self.rng.random_range(1..4);
                     let leads = self.in_shard(shard_of(number)).next().is_none();
                     self.nodes.entry(number).or_insert(Node { copies_for, leads, silent_for: 0 });
+                    self.missed.remove(&number);
                 }
                 self.told(*counts);
             }
@@ -234,7 +244,12 @@ impl Sim {
             let half_moved = self.open.is_some_and(|(from, to)| [from, to].contains(&shard));
             assert!(!half_moved, "slots of shard {shard} are on their way");
         }
-        self.nodes.retain(|number, _| counts.holds(MemberKind::Node, *number));
+        let gone: Vec<u32> =
+            self.nodes.keys().copied().filter(|number| !counts.holds(MemberKind::Node, *number)).collect();
+        for number in gone {
+            self.nodes.remove(&number);
+            self.missed.insert(number, self.rng.random_range(1..4));
+        }
         self.slots.retain(|shard, _| *shard < counts.shards);
         self.told(counts);
     }
@@ -314,6 +329,7 @@ fn history(seed: u64) {
         last == Plan::default()
     });
     assert!(settled, "not settled: {last:?}");
+    assert!(sim.missed.is_empty(), "ready, and not all have forgotten {:?}", sim.missed);
     assert_eq!(sim.pass(), Plan::default(), "something is done at rest");
     let cluster = sim.redis.cluster().expect("a cluster");
     assert_eq!(sim.nodes.len(), cluster.nodes() as usize);

@@ -14,6 +14,7 @@ use super::{Memory, lead::candidates};
 use crate::boot::PeerAnswer;
 
 /// All that is known before a start.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own; no two make a state together")]
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Survey {
     /// This node.

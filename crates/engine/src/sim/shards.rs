@@ -116,6 +116,7 @@ impl Sim {
             running: true,
             leaving: false,
             trouble: None,
+            domain: None,
         };
         MemberView { member, state: None }
     }

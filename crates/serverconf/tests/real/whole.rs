@@ -97,7 +97,11 @@ impl Whole {
     pub(crate) async fn in_sync(&self, master: &Server, replicas: usize) {
         let mut agent = self.agent(master).await;
         until("replicas in sync", async || {
-            let replication = agent.replication().await.unwrap();
+            // A Sentinel that has just promoted it cuts its connections.
+            let Ok(replication) = agent.replication().await else {
+                agent = self.agent(master).await;
+                return false;
+            };
             replication.replicas.iter().filter(|replica| replica.is_online()).count() == replicas
         })
         .await;

@@ -15,7 +15,7 @@ pub(crate) use self::cluster::{
 };
 pub(crate) use self::drill::DrillArgs;
 pub(crate) use self::operator::{CrdsArgs, ManifestsArgs, OperatorArgs};
-pub(crate) use self::place::{ClusterArgs, WhereArgs, is_plugin};
+pub(crate) use self::place::{WhereArgs, is_plugin};
 
 /// Exit codes, for the end of every `--help`.
 const EXIT_CODES: &str = "\
@@ -78,7 +78,7 @@ pub(crate) enum Command {
     #[command(after_help = example("redoubt cluster rebalance --addr 10.0.0.1:6379 --use-empty-masters --dry-run"))]
     Cluster {
         #[command(subcommand)]
-        command: ClusterCommand,
+        command: Box<ClusterCommand>,
     },
     /// Check files and say all that is wrong with them
     #[command(after_help = example("redoubt validate -f examples/cart.yaml"))]

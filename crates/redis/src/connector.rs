@@ -1,6 +1,7 @@
 //! How connections are made: log-in, TLS and deadline in one place.
 
 use std::{
+    collections::BTreeMap,
     fmt, io,
     path::Path,
     sync::{Arc, PoisonError, RwLock},
@@ -42,6 +43,7 @@ pub struct Connector {
     credentials: Arc<RwLock<Option<Arc<Credentials>>>>,
     deadline: Duration,
     tls: Option<Tls>,
+    reach: Arc<BTreeMap<Endpoint, Endpoint>>,
 }
 
 #[derive(Clone)]
@@ -61,13 +63,20 @@ impl Connector {
     #[must_use]
     pub fn new(credentials: Option<Credentials>, deadline: Duration) -> Self {
         let credentials = Arc::new(RwLock::new(credentials.map(Arc::new)));
-        Self { credentials, deadline, tls: None }
+        Self { credentials, deadline, tls: None, reach: Arc::default() }
     }
 
     /// The same over TLS. `server_name` is what the certificate must say; by default the endpoint's host.
     #[must_use]
     pub fn with_tls(mut self, config: Arc<rustls::ClientConfig>, server_name: Option<String>) -> Self {
         self.tls = Some(Tls { connector: TlsConnector::from(config), server_name });
+        self
+    }
+
+    /// Where what is announced is reached from here, as by a tunnel; as announced, if it is not named.
+    #[must_use]
+    pub fn with_reach(mut self, reach: BTreeMap<Endpoint, Endpoint>) -> Self {
+        self.reach = Arc::new(reach);
         self
     }
 
@@ -123,7 +132,8 @@ impl Connector {
     }
 
     async fn open(&self, endpoint: &Endpoint) -> io::Result<Stream> {
-        let stream = TcpStream::connect((endpoint.host.as_str(), endpoint.port)).await?;
+        let reached = self.reach.get(endpoint).unwrap_or(endpoint);
+        let stream = TcpStream::connect((reached.host.as_str(), reached.port)).await?;
         // Every command is one small packet that somebody waits for.
         stream.set_nodelay(true)?;
         let Some(tls) = &self.tls else { return Ok(Box::new(stream)) };

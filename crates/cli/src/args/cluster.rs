@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use redoubt_redis::Endpoint;
 use redoubt_slots::{Method, Options};
 
-use super::{DataForm, StateArgs, example};
+use super::{DataForm, WhereArgs, example};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ClusterCommand {
@@ -116,7 +116,7 @@ pub(crate) struct MoveArgs {
 /// A cluster that is looked after here, or any other.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct WhichArgs {
-    /// Name of a Redis of this machine in mode Cluster; its password is found
+    /// Name of a Redis in mode Cluster; its password is found
     #[arg(conflicts_with_all = ["addr", "user", "tls"], required_unless_present = "addr")]
     pub name: Option<String>,
     /// Any node of the cluster
@@ -125,7 +125,7 @@ pub(crate) struct WhichArgs {
     #[command(flatten)]
     pub login: LoginArgs,
     #[command(flatten)]
-    pub state: StateArgs,
+    pub place: WhereArgs,
 }
 
 #[derive(Debug, Args)]

@@ -119,11 +119,16 @@ impl Set {
         node.ok_or_else(|| nobody_leads(&self.config.name))
     }
 
-    /// For drills.
-    pub(crate) fn target(&self) -> Target {
+    /// Where what was announced is reached from here, as long as this lives.
+    pub(crate) fn reach(&self) -> BTreeMap<Endpoint, Endpoint> {
         let reach =
             self.tunnels.iter().map(|(announced, tunnel)| (announced.clone(), tunnel.endpoint().clone()));
-        Target { reach: reach.collect(), ..Target::new(self.config.clone(), self.secrets.clone()) }
+        reach.collect()
+    }
+
+    /// For drills.
+    pub(crate) fn target(&self) -> Target {
+        Target { reach: self.reach(), ..Target::new(self.config.clone(), self.secrets.clone()) }
     }
 
     fn client(&self, agent: &Endpoint) -> AgentClient {

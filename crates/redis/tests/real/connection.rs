@@ -21,6 +21,18 @@ async fn a_call_a_pipeline_and_an_error_reply() {
 }
 
 #[tokio::test]
+async fn what_is_announced_may_be_reached_elsewhere() {
+    let server = Server::start(&["--save", ""]);
+    let announced = Endpoint::new("198.51.100.7", 6379);
+    let reach = [(announced.clone(), server.endpoint.clone())].into();
+    let connector = Connector::new(None, DEADLINE).with_reach(reach);
+    for endpoint in [&announced, &server.endpoint] {
+        let mut connection = connector.connect(endpoint).await.unwrap();
+        connection.call(&["PING"]).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_late_answer_is_never_taken_for_another_one() {
     let server = Server::start(&["--save", ""]);
     let mut connection = server.connect().await;

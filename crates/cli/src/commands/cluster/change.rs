@@ -147,7 +147,7 @@ async fn mend(gate: &Gate, options: &Options, replace: bool) -> Result<Cluster, 
     let bar = Bar::start();
     let tell = |one: &Repair| say::talk(one);
     let report = |event| bar.told(event);
-    let Gate { access, entry } = gate;
+    let Gate { access, entry, .. } = gate;
     let repairs = Repairs { access, entry, options, replace, tell: &tell, report: &report };
     let mended = repair(&repairs).await;
     bar.end();

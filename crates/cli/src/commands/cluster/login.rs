@@ -19,9 +19,9 @@ use secrecy::SecretString;
 
 use super::fault;
 use crate::{
-    args::{ClusterArgs, LoginArgs, SeedArgs, StateArgs, WhereArgs, WhichArgs},
+    args::{LoginArgs, SeedArgs, WhereArgs, WhichArgs},
     failure::{Code, Failure},
-    place::Place,
+    place::{Place, Set},
 };
 
 /// Where the password is looked for.
@@ -34,6 +34,8 @@ pub(super) struct Gate {
     pub(super) access: Access,
     /// One of its nodes.
     pub(super) entry: Endpoint,
+    /// The ways to its nodes, if it was found by its name.
+    _set: Option<Set>,
 }
 
 impl Gate {
@@ -41,10 +43,10 @@ impl Gate {
     pub(super) async fn at(seed: &SeedArgs) -> Result<Self, Failure> {
         let (first, entry) = (access(&seed.login, None)?, seed.addr.clone());
         match look(&first, &entry).await {
-            Ok(_) => Ok(Self { access: first, entry }),
+            Ok(_) => Ok(Self { access: first, entry, _set: None }),
             Err(SlotsError::NoPassword { .. }) if io::stdin().is_terminal() && io::stderr().is_terminal() => {
                 let access = access(&seed.login, Some(ask(&entry)?))?;
-                Ok(Self { access, entry })
+                Ok(Self { access, entry, _set: None })
             }
             Err(error) => Err(error.into()),
         }
@@ -53,7 +55,7 @@ impl Gate {
     /// The cluster of this name, or at this address.
     pub(super) async fn to(which: &WhichArgs) -> Result<Self, Failure> {
         match (&which.name, &which.addr) {
-            (Some(name), _) => Self::of(name, &which.state).await,
+            (Some(name), _) => Self::of(name, &which.place).await,
             (None, Some(addr)) => {
                 Self::at(&SeedArgs { addr: addr.clone(), login: which.login.clone() }).await
             }
@@ -62,16 +64,16 @@ impl Gate {
     }
 
     /// The cluster of this name, by the user its agents log in as: the application's may look and repair nothing.
-    async fn of(name: &str, state: &StateArgs) -> Result<Self, Failure> {
-        let place = WhereArgs { state: state.clone(), cluster: ClusterArgs::default() };
-        let set = Place::open(&place).await?.set(name).await?;
+    async fn of(name: &str, place: &WhereArgs) -> Result<Self, Failure> {
+        let set = Place::open(place).await?.set(name).await?;
         if set.config.cluster().is_none() {
             return Err(fault(format_args!("{name} is not in mode Cluster")));
         }
         let password = set.secrets.agent.current().clone();
         let credentials = Some(Credentials { user: Some(AGENT_USER.to_owned()), password });
-        let access = Access::new(Connector::new(credentials.clone(), DEADLINE), credentials);
-        Ok(Self { access, entry: set.entrance().await?.server.clone() })
+        let connector = Connector::new(credentials.clone(), DEADLINE).with_reach(set.reach());
+        let entry = set.entrance().await?.server.clone();
+        Ok(Self { access: Access::new(connector, credentials), entry, _set: Some(set) })
     }
 
     /// How it is now.

@@ -86,8 +86,7 @@ pub async fn run(
         // Usually its agent has ended it by now, and there is nothing to thaw.
         let _ = saboteur.thaw_server(server).await;
     }
-    let health = stage.last_look(&mut watcher).await;
-    let lost = stage.read_back(&keys, &logs, &health).await;
+    let (health, lost) = stage.account(&mut watcher, &keys, &logs).await;
     let course = course?;
     Ok(stage.result(&keys, &logs, &before, &course, Close { end, health, lost, answers: watcher.now() }))
 }
@@ -217,6 +216,27 @@ impl Stage<'_> {
             let why = crew.tally().last_error().unwrap_or_else(|| "no answer".to_owned());
             self.note(format!("not every writer got through again within {} s: {why}", RETURN.as_secs()));
         }
+    }
+
+    /// How the set is in the end, and which keys it lost; `None` where no master can be asked. A master may move once more
+    /// while it is read: a cluster that is whole again spreads its masters.
+    async fn account(
+        &mut self,
+        watcher: &mut Watcher,
+        keys: &Keys,
+        logs: &[WriterLog],
+    ) -> (Health, Option<Vec<String>>) {
+        const TRIES: usize = 3;
+        let mut health = self.last_look(watcher).await;
+        for _ in 1..TRIES {
+            let lost = self.read_back(keys, logs, &health).await;
+            if lost.is_some() {
+                return (health, lost);
+            }
+            health = self.last_look(watcher).await;
+        }
+        let lost = self.read_back(keys, logs, &health).await;
+        (health, lost)
     }
 
     async fn last_look(&mut self, watcher: &mut Watcher) -> Health {

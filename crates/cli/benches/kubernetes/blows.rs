@@ -29,7 +29,7 @@ pub(crate) fn measure(rounds: usize) -> Result<()> {
             let mut results = Vec::new();
             for round in 1..=rounds {
                 namespace.ready("cart", LIMIT)?;
-                let result = runtime.block_on(game::play(&namespace.0, "cart", blow, client))?;
+                let result = runtime.block_on(game::play(&namespace.0, "cart", blow, client, None))?;
                 eprintln!(
                     "{round:>3}  {}, client {client}: {:?} ms, lost {:?}",
                     blow.name(),

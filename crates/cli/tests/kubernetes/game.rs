@@ -63,6 +63,7 @@ pub(crate) async fn play(
     redis: &str,
     blow: Blow,
     client: ClientKind,
+    shard: Option<u32>,
 ) -> Result<DrillResult, String> {
     let options = RemoteOptions { namespace: Some(namespace.to_owned()), ..RemoteOptions::default() };
     let said = |error: &dyn std::fmt::Display| error.to_string();
@@ -73,7 +74,7 @@ pub(crate) async fn play(
     let target = Target { service, ..Target::new(config, secrets) };
     let drill = Drill {
         scenario: blow.scenario(),
-        shard: None,
+        shard,
         client,
         writers: WRITERS,
         duration: std::time::Duration::from_secs(5),

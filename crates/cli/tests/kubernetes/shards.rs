@@ -1,12 +1,17 @@
 //! Mode Cluster, as a person finds their way about it, and whole again whatever becomes of its pods.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    process::Command,
+};
 
+use redoubt_drill::ClientKind;
 use serde_json::Value;
 
 use crate::{
-    cluster::{Namespace, wait},
+    cluster::{Namespace, said, wait},
     fault::{Fault, alone, is_lab, machine_is, machine_of},
+    game::{self, Blow},
 };
 
 const SHOP: &str = "
@@ -111,7 +116,6 @@ fn the_walk_through_of_a_cluster() {
         assert_eq!(cli(&namespace, pod, "GET greeting"), Ok("hello".to_owned()), "{pod}");
     }
     labelled(&namespace);
-    spread(&namespace);
     let listed = namespace.kubectl(&["get", "statefulsets,poddisruptionbudgets", "--output", "name"]);
     for shard in 0..3 {
         assert!(listed.contains(&format!("statefulset.apps/shop-shard-{shard}")), "{listed}");
@@ -204,6 +208,52 @@ fn replicas_come_and_go_by_kubectl_patch() {
     let refused =
         namespace.apply(&SHOP.replace("mode: Cluster", "mode: Cluster\n  replicas: 6")).unwrap_err();
     assert!(refused.contains("spec.replicas: has no meaning in mode Cluster"), "{refused}");
+}
+
+/// Drains take a machine with a master of each shard in turn; whatever else of the cluster is there goes with it.
+#[test]
+fn machines_drained_one_after_the_other_lose_no_acknowledged_write() {
+    let name = "machines_drained_one_after_the_other_lose_no_acknowledged_write";
+    let Some(namespace) = Namespace::new(name) else { return };
+    // A drain takes the pods of this name from all namespaces.
+    namespace.apply(&SHOP.replace("name: shop", "name: drained")).unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    for shard in 0..3 {
+        namespace.ready("drained");
+        let played = game::play(&namespace.name, "drained", Blow::Drain, ClientKind::Role, Some(shard));
+        let result = runtime.block_on(played).unwrap_or_else(|why| panic!("shard {shard}: {why}"));
+        assert_eq!(result.lost, Some(0), "{result:#?}");
+        assert!(result.acknowledged > 100 && result.healthy_after_ms.is_some(), "{result:#?}");
+    }
+    namespace.ready("drained");
+    let check = ["cluster", "check", "drained", "--namespace", &namespace.name];
+    let said = said(Command::new(env!("CARGO_BIN_EXE_redoubt")).args(check)).well();
+    assert!(said.contains("6 nodes agree, 16384 slots are covered"), "{said}");
+}
+
+/// Shards come, with their share of the slots, and go again, under writers.
+#[test]
+fn shards_come_and_go_by_kubectl_patch() {
+    let Some(namespace) = shop("shards_come_and_go_by_kubectl_patch") else { return };
+    fill(&namespace);
+    for shards in [4_usize, 3, 4] {
+        let patch = format!("{{\"spec\":{{\"shards\":{shards}}}}}");
+        namespace.kubectl(&["patch", "redis", "shop", "--type", "merge", "--patch", &patch]);
+        wait("there are as many shards as asked", || {
+            let names = namespace.kubectl(&["get", "statefulsets", "--output", "name"]);
+            (names.lines().count() == shards).then_some(()).ok_or(names)
+        });
+        namespace.ready("shop");
+        wait("each shard has its share", || {
+            let counts: Vec<_> = status(&namespace)["shards"].as_array().cloned().unwrap_or_default();
+            let counts: Vec<usize> =
+                counts.iter().filter_map(|shard| usize::try_from(shard["count"].as_u64()?).ok()).collect();
+            let share = 16384 / shards;
+            let even = counts.len() == shards && counts.iter().all(|count| count.abs_diff(share) <= 1);
+            even.then_some(()).ok_or(format!("{counts:?}"))
+        });
+        has_all(&namespace);
+    }
 }
 
 /// Each zone of the lab has one machine.

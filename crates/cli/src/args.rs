@@ -34,6 +34,14 @@ For each RedisFailover (databases.spotahome.com/v1) of the files, those of the f
 configuration, volumes and rights. A warning names each field that a Redis has no counterpart of, and what to do. Nothing is changed \
 anywhere: who applies what is printed makes another Redis, which begins without data.";
 
+const ADOPT: &str = "\
+Say what taking over a `RedisFailover` from the old operator would change
+
+Looks at everything that the spotahome operator or a fork of it made of this RedisFailover, and at its servers and Sentinels: who \
+leads, who is in sync, what they run with that is written nowhere. Says what taking it over in place would change, remove and make, and \
+whose server would be restarted in which order; and what stands in the way, each with what to do (exit code 1). Nothing is changed \
+anywhere. Taking over itself is not there yet.";
+
 /// Keeps Redis available: creates, replicates, fails over, shows.
 #[derive(Debug, Parser)]
 #[command(name = "redoubt", version, max_term_width = 110, propagate_version = true, after_help = EXIT_CODES)]
@@ -88,6 +96,11 @@ pub(crate) enum Command {
         "redoubt convert -f redisfailover.yaml > cart.yaml"
     ))]
     Convert(ConvertArgs),
+    /// Say what taking over a `RedisFailover` from the old operator would change
+    #[command(long_about = ADOPT, after_help = example(
+        "redoubt adopt redisfailover/cart --dry-run -n shop"
+    ))]
+    Adopt(AdoptArgs),
     /// Keep every Redis of a Kubernetes cluster alive; runs in the cluster
     #[command(after_help = example("redoubt operator --namespace shop"))]
     Operator(OperatorArgs),
@@ -305,6 +318,20 @@ pub(crate) struct ConvertArgs {
     /// File with one or more `RedisFailover`; `-` reads standard input; may be given several times
     #[arg(short, long = "file", value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AdoptArgs {
+    /// Name of the `RedisFailover`: `redisfailover/NAME`, or NAME
+    pub name: String,
+    /// Change nothing; has to be given, since taking over itself is not there yet
+    #[arg(long, required = true)]
+    pub dry_run: bool,
+    /// Form of the output
+    #[arg(short, long, value_enum, default_value_t = DataForm::Text)]
+    pub output: DataForm,
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
 }
 
 #[derive(Debug, Args)]

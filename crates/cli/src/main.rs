@@ -44,6 +44,7 @@ fn main() -> ExitCode {
         Command::Cluster { command } => commands::cluster::run(&command),
         Command::Validate(args) => commands::validate::run(&args),
         Command::Convert(args) => commands::convert::run(&args),
+        Command::Adopt(args) => commands::adopt::run(&args),
         Command::Operator(args) => commands::operator::run(args),
         Command::Crds(args) => commands::operator::crds(&args),
         Command::Manifests(args) => commands::operator::install_manifests(&args),

@@ -27,7 +27,7 @@ pub(crate) enum Definition {
 }
 
 impl Definition {
-    fn of(found: Option<&CustomResourceDefinition>, version: &str) -> Self {
+    pub(crate) fn of(found: Option<&CustomResourceDefinition>, version: &str) -> Self {
         let Some(found) = found else { return Self::Absent };
         let served = found.spec.versions.iter().find(|served| served.name == version);
         let has_status = |served: &&_| {

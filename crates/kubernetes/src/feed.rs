@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use kube::{ResourceExt as _, api::DynamicObject, runtime::watcher::Event};
 use redoubt_api::{
     CheckedRedis, Fault, Key, Redis, Resource, ResourceKind, check,
-    failover::{self, Surroundings},
+    failover::{self, RedisFailover, Surroundings},
     parse,
 };
 use redoubt_engine::Change;
@@ -87,16 +87,18 @@ fn redis(object: &DynamicObject) -> Result<CheckedRedis, Vec<String>> {
     check(&redis).map(|(checked, _)| checked).map_err(|faults| texts(&faults))
 }
 
-/// Read as a file is, so that each fault has its field: its definition is open and refuses nothing.
 fn failover(object: &DynamicObject) -> Result<CheckedRedis, Vec<String>> {
+    let read = read_failover(object).map_err(|faults| texts(&faults))?;
+    failover::run(&read, Surroundings::default()).map_err(|faults| texts(&faults))
+}
+
+/// Read as a file is, so that each fault has its field: its definition is open and refuses nothing.
+pub(crate) fn read_failover(object: &DynamicObject) -> Result<RedisFailover, Vec<Fault>> {
     let text = written(ResourceKind::RedisFailover, object).to_string();
-    let document = parse(&text, "").pop().unwrap_or(Err(Vec::new()));
-    match document.map(|document| document.resource) {
-        Ok(Resource::RedisFailover(read)) => {
-            failover::run(&read, Surroundings::default()).map_err(|faults| texts(&faults))
-        }
-        Ok(_) => Err(vec!["it is no RedisFailover".to_owned()]),
-        Err(faults) => Err(texts(&faults)),
+    let document = parse(&text, "").pop().unwrap_or(Err(Vec::new()))?;
+    match document.resource {
+        Resource::RedisFailover(read) => Ok(*read),
+        _ => Err(vec![Fault::at("kind", "it is no RedisFailover")]),
     }
 }
 

@@ -2,6 +2,7 @@
 //! holds what is wanted. The controller watches and never polls; `redoubt operator` is its door.
 
 mod access;
+mod adopt;
 mod definition;
 mod error;
 mod feed;
@@ -20,6 +21,7 @@ mod secrets;
 mod serve;
 mod stores;
 
+pub use adopt::{Adoption, Change, Obstacle, Restart};
 pub use error::OperatorError;
 pub use manifests::{ManifestOptions, manifests};
 pub use names::{Names, labels, ports};

@@ -17,7 +17,9 @@ pub mod sentinel;
 pub mod trial;
 
 pub use call::Call;
-pub use live::{ApplyError, Change, apply_access, apply_live, plan_live, removed, set_access};
+pub use live::{
+    ApplyError, Change, Overruled, Unwritten, apply_access, apply_live, plan_live, removed, set_access, unwritten,
+};
 pub use node::{CLUSTER_MEMORY, ELECTABLE, NO_FAILOVER, NOT_ELECTABLE, NodeLaunch, Start, node_conf};
 pub use sentinel::{
     Epochs, Memory, SentinelChange, SentinelChanges, SentinelLaunch, Stale, plan_sentinel,

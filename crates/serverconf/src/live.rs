@@ -8,7 +8,9 @@ mod access;
 mod apply;
 mod plan;
 mod same;
+mod unwritten;
 
 pub use access::{apply_access, set_access};
 pub use apply::{ApplyError, Left, apply_live};
 pub use plan::{Change, plan_live, removed};
+pub use unwritten::{Overruled, Unwritten, unwritten};

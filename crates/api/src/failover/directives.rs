@@ -2,9 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{raw::RedisSettings, translate::Translator};
+use super::{
+    raw::{RedisFailover, RedisSettings},
+    translate::Translator,
+};
 use crate::{
-    check,
+    CheckedRedis, check,
     raw::{AofSpec, Directive, Fsync, Interval, PersistenceSpec, RdbSpec},
 };
 
@@ -12,6 +15,9 @@ const PATH: &str = "spec.redis.customConfig";
 /// What the old operator writes into every `redis.conf`.
 const SAVE: &str = "900 1 300 10";
 const KEEPALIVE: (&str, &str) = ("tcp-keepalive", "60");
+/// Directives that a `Redis` has fields for.
+const WITH_FIELDS: [&str; 5] =
+    ["save", "appendonly", "appendfsync", "min-replicas-to-write", "min-replicas-max-lag"];
 /// What Saremox takes of the memory limit.
 const MAX_MEMORY_PERCENT: i32 = 75;
 
@@ -30,12 +36,8 @@ pub(super) fn entries(path: &str, config: &[String], to: &mut Translator) -> Vec
     let (mut entries, mut seen) = (Vec::new(), BTreeSet::new());
     for (index, text) in config.iter().enumerate().filter(|(_, text)| seen.insert(text.as_str())) {
         let path = format!("{path}.{index}");
-        match text.trim().split_once(' ') {
-            Some((name, value)) => {
-                let value = if value.trim() == "\"\"" { "" } else { value.trim() };
-                let name = name.to_ascii_lowercase();
-                entries.push(Entry { path, name, value: value.to_owned() });
-            }
+        match pair(text) {
+            Some((name, value)) => entries.push(Entry { path, name, value }),
             None if text.trim().is_empty() => {
                 to.fault(&path, "is empty", "write a directive and its value, or remove the entry");
             }
@@ -46,6 +48,47 @@ pub(super) fn entries(path: &str, config: &[String], to: &mut Translator) -> Vec
         }
     }
     entries
+}
+
+/// A directive and its value; `""` is the empty one.
+fn pair(text: &str) -> Option<(String, String)> {
+    let (name, value) = text.trim().split_once(' ')?;
+    let value = if value.trim() == "\"\"" { "" } else { value.trim() };
+    Some((name.to_ascii_lowercase(), value.to_owned()))
+}
+
+/// This directive can be written into `spec.redis.customConfig`; all others Redoubt sets itself.
+#[must_use]
+pub fn is_free(name: &str) -> bool {
+    WITH_FIELDS.contains(&name) || check::server_refusal(name).is_none()
+}
+
+/// The directives of `redis.conf` of a `RedisFailover`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Those that its `customConfig` names.
+    pub said: BTreeMap<String, String>,
+    /// Those that its servers have all the same.
+    pub implied: BTreeMap<String, String>,
+}
+
+/// What a server of this `RedisFailover` should run with.
+#[must_use]
+pub fn written(failover: &RedisFailover, redis: &CheckedRedis) -> Written {
+    let persistence = &redis.spec.persistence;
+    let appendonly = if persistence.aof { "yes" } else { "no" };
+    let mut said: BTreeMap<String, String> =
+        failover.spec.redis.custom_config.iter().filter_map(|text| pair(text)).collect();
+    let mut implied = redis.spec.config.clone();
+    implied.insert("save".to_owned(), persistence.rdb_save.clone());
+    implied.insert("appendonly".to_owned(), appendonly.to_owned());
+    for (name, value) in &mut said {
+        // Several entries of one name may have been joined.
+        if let Some(joined) = implied.remove(name) {
+            *value = joined;
+        }
+    }
+    Written { said, implied }
 }
 
 /// Directives with a field of their own go there, those that Redoubt sets are named, and the rest is `spec.config`.

@@ -13,6 +13,7 @@ mod tests;
 mod translate;
 mod unhonoured;
 
+pub use directives::{Written, is_free, written};
 pub use raw::{
     Annotated, BootstrapSettings, Claim, ClaimSpec, CommandRename, EmptyDir, Exporter, FailoverAuth,
     FailoverMetadata, FailoverResources, FailoverStorage, LocalObject, MaxMemory, NamespaceLabel, Open,

@@ -37,9 +37,17 @@ pub(crate) struct ClusterArgs {
 impl WhereArgs {
     /// Which cluster; `None` is this machine.
     pub(crate) fn cluster(&self) -> Option<RemoteOptions> {
-        let ClusterArgs { kubeconfig, context, namespace } = self.cluster.clone();
+        let RemoteOptions { kubeconfig, context, namespace } = self.cluster.options();
         let named = kubeconfig.is_some() || context.is_some() || namespace.is_some();
         (named || is_plugin()).then_some(RemoteOptions { kubeconfig, context, namespace })
+    }
+}
+
+impl ClusterArgs {
+    /// Which cluster, for commands that are about clusters alone.
+    pub(crate) fn options(&self) -> RemoteOptions {
+        let Self { kubeconfig, context, namespace } = self.clone();
+        RemoteOptions { kubeconfig, context, namespace }
     }
 }
 

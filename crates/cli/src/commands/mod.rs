@@ -1,6 +1,7 @@
 //! What each command does. Printing is in [`crate::print`].
 
 pub(crate) mod about;
+pub(crate) mod adopt;
 pub(crate) mod cluster;
 pub(crate) mod connection;
 pub(crate) mod convert;

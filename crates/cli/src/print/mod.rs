@@ -1,5 +1,6 @@
 //! Text for people and data for programs, made from values; nothing is done here.
 
+pub(crate) mod adoption;
 pub(crate) mod amount;
 pub(crate) mod connection;
 pub(crate) mod drill;

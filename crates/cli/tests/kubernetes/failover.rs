@@ -11,7 +11,7 @@ use crate::{
 const CART: &str = "redisfailover/cart";
 
 /// With a definition that has a status; operators that run already notice it.
-fn shop(test: &str) -> Option<Namespace> {
+pub(crate) fn shop(test: &str) -> Option<Namespace> {
     static DONE: OnceLock<()> = OnceLock::new();
     let shop = Namespace::new(test)?;
     DONE.get_or_init(|| {

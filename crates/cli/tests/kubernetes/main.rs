@@ -3,6 +3,7 @@
 
 #![cfg(test)]
 
+mod adopt;
 mod cluster;
 mod commands;
 mod door;
@@ -13,6 +14,7 @@ mod game;
 mod life;
 mod machines;
 mod namespaced;
+mod old;
 mod operators;
 mod outage;
 mod shards;

@@ -1,6 +1,7 @@
 //! A cluster seen from outside, for people and their command lines: what the operator published, and ways into the
 //! pods that need nothing but the API server.
 
+mod adoption;
 mod error;
 mod pods;
 mod secrets;

@@ -1,0 +1,249 @@
+//! Looks at everything that the old operator made of a `RedisFailover`. Reads only.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use futures::future::join_all;
+use k8s_openapi::{
+    api::{
+        apps::v1::{Deployment, StatefulSet},
+        core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service},
+    },
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+};
+use kube::{Api, ResourceExt, api::ListParams};
+use redoubt_api::{Key, PASSWORD_KEY, ResourceKind, failover::RedisFailover};
+use redoubt_engine::platform::MemberKind;
+use redoubt_redis::{Connection, Connector, Credentials, Error, Mismatch, Value};
+use secrecy::SecretString;
+
+use super::{Remote, RemoteError, is_failover, port};
+use crate::{
+    access::{Kind, resource_of},
+    adopt::{
+        Adoption,
+        found::{Found, Live, Server, Watcher},
+        judge,
+    },
+    definition::Definition,
+    error::is_forbidden,
+    feed,
+    names::{Names, ports},
+    rival,
+};
+
+/// By way of API server and kubelet, over an ocean.
+const ANSWER: Duration = Duration::from_secs(10);
+/// Under which name Sentinels know the master, unless the resource says otherwise.
+const MASTER_NAME: &str = "mymaster";
+
+impl Remote {
+    /// What taking this `RedisFailover` over would change, and what stands in the way. Changes nothing.
+    pub async fn adoption(&self, name: &str) -> Result<Adoption, RemoteError> {
+        let key = match name.split_once('/') {
+            Some((kind, name)) if is_failover(kind) => Key::failover(&self.namespace, name),
+            None => Key::failover(&self.namespace, name),
+            Some(_) => {
+                let why = "it is no RedisFailover".to_owned();
+                return Err(RemoteError::Unfit { what: name.to_owned(), why });
+            }
+        };
+        let object = self.object(&key).await?;
+        let failover = feed::read_failover(&object).map_err(|faults| RemoteError::Unfit {
+            what: format!("the RedisFailover {}", key.name),
+            why: faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
+        })?;
+        let nodes = self.get::<StatefulSet>(&Names::of(&key).nodes()).await?;
+        let sentinels = self.get::<Deployment>(&Names::of(&key).sentinels()).await?;
+        let login = self.login(&failover).await?;
+        let found = Found {
+            uid: object.uid().unwrap_or_default(),
+            neighbours: self.neighbours().await?,
+            at_work: self.at_work().await?,
+            has_status: self.has_status().await?,
+            servers: self.servers(&key, login).await?,
+            watchers: self.watchers(&key, &failover).await?,
+            claims: self.claims(&key, nodes.as_ref()).await?,
+            services: self.services(&key).await?,
+            maps: self.maps(&key.name).await?,
+            failover,
+            nodes,
+            sentinels,
+        };
+        Ok(judge(&found))
+    }
+
+    async fn neighbours(&self) -> Result<BTreeSet<String>, RemoteError> {
+        let listed = self.api_of(ResourceKind::RedisFailover).list(&ListParams::default()).await;
+        let listed = listed.map_err(|error| self.refused("the RedisFailovers cannot be listed", &error))?;
+        Ok(listed.items.iter().map(ResourceExt::name_any).collect())
+    }
+
+    /// Who may not look everywhere cannot say that nobody is at work.
+    async fn at_work(&self) -> Result<Vec<String>, RemoteError> {
+        match rival::at_work(&self.client).await {
+            Ok(at_work) => Ok(at_work),
+            Err(error) if is_forbidden(&error) => {
+                Ok(vec![format!("or so it may be, you may not look in all namespaces ({error})")])
+            }
+            Err(error) => Err(self.refused("cannot see whether the old operator still works", &error)),
+        }
+    }
+
+    /// Who may not look at definitions is told nothing about it.
+    async fn has_status(&self) -> Result<bool, RemoteError> {
+        let resource = resource_of(ResourceKind::RedisFailover);
+        let name = format!("{}.{}", resource.plural, resource.group);
+        let api: Api<CustomResourceDefinition> = Api::all(self.client.clone());
+        match api.get_opt(&name).await {
+            Ok(found) => Ok(Definition::of(found.as_ref(), &resource.version) == Definition::WithStatus),
+            Err(error) if is_forbidden(&error) => Ok(true),
+            Err(error) => Err(self.refused(format!("the definition {name} cannot be read"), &error)),
+        }
+    }
+
+    /// As the application logs in.
+    async fn login(&self, failover: &RedisFailover) -> Result<Option<Credentials>, RemoteError> {
+        let Some(name) = failover.spec.auth.secret_path.as_deref().filter(|path| !path.is_empty()) else {
+            return Ok(None);
+        };
+        let what = format!("the Secret {name} of spec.auth");
+        let unfit = |why: &str| RemoteError::Unfit { what: what.clone(), why: why.to_owned() };
+        let secret = self.get::<Secret>(name).await?.ok_or_else(|| unfit("there is none"))?;
+        let password = secret.data.unwrap_or_default().remove(PASSWORD_KEY);
+        let password = password.ok_or_else(|| unfit("it has no key password"))?;
+        let password = String::from_utf8(password.0).map_err(|_| unfit("its password is no text"))?;
+        Ok(Some(Credentials { user: None, password: SecretString::from(password) }))
+    }
+
+    async fn servers(&self, key: &Key, login: Option<Credentials>) -> Result<Vec<Server>, RemoteError> {
+        let connector = Connector::new(login, ANSWER);
+        let pods = self.members(key, MemberKind::Node).await?;
+        Ok(join_all(pods.iter().map(async |pod| Server {
+            pod: pod.name_any(),
+            address: address(pod),
+            live: self.ask(pod, ports::REDIS, &connector, live).await,
+        }))
+        .await)
+    }
+
+    async fn watchers(&self, key: &Key, failover: &RedisFailover) -> Result<Vec<Watcher>, RemoteError> {
+        let own = failover.spec.sentinel.disable_my_master == Some(true);
+        let master = if own { key.name.as_str() } else { MASTER_NAME };
+        let connector = Connector::new(None, ANSWER);
+        let pods = self.members(key, MemberKind::Sentinel).await?;
+        Ok(join_all(pods.iter().map(async |pod| {
+            Watcher {
+                pod: pod.name_any(),
+                view: self
+                    .ask(pod, ports::SENTINEL, &connector, async |connection| {
+                        connection.sentinel_master(master).await
+                    })
+                    .await,
+            }
+        }))
+        .await)
+    }
+
+    /// By the labels of the old operator, which are Redoubt's.
+    async fn members(&self, key: &Key, kind: MemberKind) -> Result<Vec<Pod>, RemoteError> {
+        let selector = Names::of(key).selector(kind);
+        let pairs: Vec<String> = selector.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let listed = self.api::<Pod>().list(&ListParams::default().labels(&pairs.join(","))).await;
+        let mut pods = listed.map_err(|error| self.refused("the pods cannot be listed", &error))?.items;
+        pods.retain(|pod| pod.metadata.deletion_timestamp.is_none());
+        pods.sort_by_key(ResourceExt::name_any);
+        Ok(pods)
+    }
+
+    /// One question to the server in a pod; the reason is for people.
+    async fn ask<T>(
+        &self,
+        pod: &Pod,
+        number: i32,
+        connector: &Connector,
+        question: impl AsyncFn(&mut Connection) -> Result<T, Error>,
+    ) -> Result<T, String> {
+        let tunnel = self.tunnel(&pod.name_any(), port(number)).await.map_err(|error| error.to_string())?;
+        let asked = async { question(&mut connector.connect(tunnel.endpoint()).await?).await };
+        asked.await.map_err(|error| tunnel.fault().unwrap_or_else(|| error.to_string()))
+    }
+
+    async fn claims(
+        &self,
+        key: &Key,
+        nodes: Option<&StatefulSet>,
+    ) -> Result<Vec<PersistentVolumeClaim>, RemoteError> {
+        let templates = nodes.and_then(|set| set.spec.as_ref()?.volume_claim_templates.as_ref());
+        let names: Vec<String> = templates
+            .into_iter()
+            .flatten()
+            .map(|claim| format!("{}-{}-", claim.name_any(), Names::of(key).nodes()))
+            .collect();
+        let is_one = |claim: &PersistentVolumeClaim| {
+            let name = claim.name_any();
+            let ordinal = names.iter().find_map(|prefix| name.strip_prefix(prefix.as_str()));
+            ordinal.is_some_and(|ordinal| ordinal.parse::<u32>().is_ok())
+        };
+        let mut claims = self.list::<PersistentVolumeClaim>("the volume claims").await?;
+        claims.retain(is_one);
+        Ok(claims)
+    }
+
+    async fn services(&self, key: &Key) -> Result<BTreeSet<String>, RemoteError> {
+        let names = Names::of(key);
+        let own = [names.nodes(), names.sentinels(), names.master(), names.replicas()];
+        let listed = self.list::<Service>("the Services").await?;
+        Ok(listed.iter().map(ResourceExt::name_any).filter(|name| own.contains(name)).collect())
+    }
+
+    async fn maps(&self, name: &str) -> Result<Vec<ConfigMap>, RemoteError> {
+        let own = ["rfr-", "rfs-", "rfr-s-", "rfr-readiness-"].map(|prefix| format!("{prefix}{name}"));
+        let mut listed = self.list::<ConfigMap>("the ConfigMaps").await?;
+        listed.retain(|map| own.contains(&map.name_any()));
+        Ok(listed)
+    }
+
+    async fn list<K: Kind>(&self, what: &str) -> Result<Vec<K>, RemoteError> {
+        let listed = self.api::<K>().list(&ListParams::default()).await;
+        listed
+            .map(|list| list.items)
+            .map_err(|error| self.refused(format!("{what} cannot be listed"), &error))
+    }
+
+    async fn get<K: Kind>(&self, name: &str) -> Result<Option<K>, RemoteError> {
+        let got = self.api::<K>().get_opt(name).await;
+        got.map_err(|error| self.refused(format!("the {} {name} cannot be read", K::kind(&())), &error))
+    }
+}
+
+fn address(pod: &Pod) -> String {
+    pod.status.as_ref().and_then(|status| status.pod_ip.clone()).unwrap_or_default()
+}
+
+async fn live(connection: &mut Connection) -> Result<Live, Error> {
+    let info = connection.info(None).await?;
+    let users = connection.call_as(&["ACL", "USERS"], texts).await?.into_iter().collect();
+    let modules = connection.call_as(&["MODULE", "LIST"], modules).await?;
+    Ok(Live {
+        version: info.version(),
+        replication: connection.replication().await?,
+        keys: info.keys(),
+        config: connection.config_get("*").await?,
+        users,
+        modules,
+    })
+}
+
+fn texts(reply: Value) -> Result<Vec<String>, Mismatch> {
+    reply.into_array()?.iter().map(|text| text.as_str().map(str::to_owned)).collect()
+}
+
+/// Each is a list of names and values.
+fn modules(reply: Value) -> Result<Vec<String>, Mismatch> {
+    let name = |module: Value| {
+        let pairs = module.into_pairs()?;
+        let name = pairs.iter().find(|(key, _)| key.as_str() == Ok("name"));
+        name.map_or(Ok(String::new()), |(_, name)| name.as_str().map(str::to_owned))
+    };
+    reply.into_array()?.into_iter().map(name).collect()
+}

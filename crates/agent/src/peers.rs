@@ -6,8 +6,13 @@ use std::{
     time::Duration,
 };
 
-use redoubt_redis::Endpoint;
-use redoubt_wire::{client::AgentClient, state::AgentState};
+use redoubt_election::agentless;
+use redoubt_redis::{Connector, Endpoint};
+use redoubt_wire::{
+    client::AgentClient,
+    config::{NodeEntry, SetConfig},
+    state::{AgentRole, AgentState, NodeState},
+};
 use secrecy::SecretString;
 
 /// Clients of the other agents, made when first needed and kept.
@@ -42,6 +47,23 @@ impl Peers {
                 None
             }
             Err(_) => None,
+        }
+    }
+
+    /// The state of another data node: by its agent, or by its server where it may have no agent.
+    pub(crate) async fn node_state(
+        &self,
+        set: &SetConfig,
+        servers: &Connector,
+        node: &NodeEntry,
+        within: Duration,
+    ) -> Option<NodeState> {
+        match self.state(&node.name, &node.agent, within).await.map(|state| state.role) {
+            Some(AgentRole::Node(state)) => Some(state),
+            None if set.agentless => {
+                agentless::state(&set.uid, &servers.with_deadline(within), &node.server).await
+            }
+            Some(AgentRole::Sentinel(_)) | None => None,
         }
     }
 

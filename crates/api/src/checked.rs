@@ -371,6 +371,8 @@ pub struct Metrics {
 /// What a `RedisFailover` asks for that a `Redis` has no field for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckedFailover {
+    /// What the old operator made of it is to be taken over, or was.
+    pub adopted: bool,
     /// Labels of the resource that all its objects have too.
     pub labels: BTreeMap<String, String>,
     /// Where the data is.

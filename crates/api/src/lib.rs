@@ -23,7 +23,7 @@ pub use check::{check, check_change, check_secret};
 pub use checked::*;
 pub use crd::{PLURAL, crd, failover_crd};
 pub use finding::{Fault, Finding, Place, Warning};
-pub use raw::{API_VERSION, KIND, Metadata, PAUSED, RESTARTED_AT, RawObject, Redis, RedisSpec};
+pub use raw::{ADOPT, API_VERSION, KIND, Metadata, PAUSED, RESTARTED_AT, RawObject, Redis, RedisSpec};
 pub use schema::schema;
 pub use secret::{CheckedSecret, PASSWORD_KEY, Secret};
 pub use status::*;

@@ -35,12 +35,13 @@ configuration, volumes and rights. A warning names each field that a Redis has n
 anywhere: who applies what is printed makes another Redis, which begins without data.";
 
 const ADOPT: &str = "\
-Say what taking over a `RedisFailover` from the old operator would change
+Take over what the old operator made of a `RedisFailover`
 
 Looks at everything that the spotahome operator or a fork of it made of this RedisFailover, and at its servers and Sentinels: who \
 leads, who is in sync, what they run with that is written nowhere. Says what taking it over in place would change, remove and make, and \
-whose server would be restarted in which order; and what stands in the way, each with what to do (exit code 1). Nothing is changed \
-anywhere. Taking over itself is not there yet.";
+whose server would be restarted in which order; and what stands in the way, each with what to do (exit code 1). With --dry-run that \
+is all. Otherwise, once you agree, what only the servers' memory has is written into the resource, and the operator begins; its status \
+tells how far it is.";
 
 /// Keeps Redis available: creates, replicates, fails over, shows.
 #[derive(Debug, Parser)]
@@ -96,7 +97,7 @@ pub(crate) enum Command {
         "redoubt convert -f redisfailover.yaml > cart.yaml"
     ))]
     Convert(ConvertArgs),
-    /// Say what taking over a `RedisFailover` from the old operator would change
+    /// Take over what the old operator made of a `RedisFailover`
     #[command(long_about = ADOPT, after_help = example(
         "redoubt adopt redisfailover/cart --dry-run -n shop"
     ))]
@@ -324,12 +325,8 @@ pub(crate) struct ConvertArgs {
 pub(crate) struct AdoptArgs {
     /// Name of the `RedisFailover`: `redisfailover/NAME`, or NAME
     pub name: String,
-    /// Change nothing; has to be given, since taking over itself is not there yet
-    #[arg(long, required = true)]
-    pub dry_run: bool,
-    /// Form of the output
-    #[arg(short, long, value_enum, default_value_t = DataForm::Text)]
-    pub output: DataForm,
+    #[command(flatten)]
+    pub consent: ConsentArgs,
     #[command(flatten)]
     pub cluster: ClusterArgs,
 }

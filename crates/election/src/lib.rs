@@ -5,6 +5,7 @@
 //! promotes the replica with the most data, and announces it as any Sentinel would; everybody learns of it the way
 //! they always do.
 
+pub mod agentless;
 mod driver;
 mod fence;
 mod machine;

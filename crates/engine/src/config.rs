@@ -42,6 +42,7 @@ pub fn set_config(redis: &CheckedRedis, identity: &Identity, counts: Counts) -> 
             },
             denied_commands: spec.auth.denied_commands.clone(),
         },
+        agentless: redis.failover.as_ref().is_some_and(|failover| failover.adopted),
     }
 }
 

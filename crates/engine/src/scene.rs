@@ -124,6 +124,7 @@ impl Scene {
     /// A `RedisFailover` of which this is said.
     pub(crate) fn failover(mut self, not_honoured: Vec<Finding>, warnings: Vec<Finding>) -> Self {
         self.redis.failover = Some(Box::new(CheckedFailover {
+            adopted: false,
             labels: BTreeMap::new(),
             data: FailoverData::EmptyDir(RawObject::default()),
             nodes: FailoverPods::default(),

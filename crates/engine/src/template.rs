@@ -82,8 +82,16 @@ fn lines(spec: &CheckedSpec) -> String {
 
 /// Taken apart without `..`, as above.
 fn failover_lines(failover: &CheckedFailover) -> String {
-    let CheckedFailover { labels: _, data, nodes, sentinels, sentinel_pods, not_honoured: _, warnings: _ } =
-        failover;
+    let CheckedFailover {
+        adopted: _,
+        labels: _,
+        data,
+        nodes,
+        sentinels,
+        sentinel_pods,
+        not_honoured: _,
+        warnings: _,
+    } = failover;
     let mut lines = String::new();
     let mut set = |name: &str, value: String| {
         if !value.is_empty() {

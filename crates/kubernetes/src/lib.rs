@@ -19,6 +19,7 @@ mod remote;
 mod rival;
 mod secrets;
 mod serve;
+mod stand_in;
 mod stores;
 
 pub use adopt::{Adoption, Change, Obstacle, Restart};

@@ -126,7 +126,8 @@ fn unbound_rules() -> [Value; 2] {
 }
 
 /// For `RedisFailover`: whether there is such a thing, and, in whatever namespace, whether the old operator still works and
-/// what it made. Whoever may look into one namespace only runs none.
+/// what it made; and for taking that over: its Deployment, its `ConfigMap` and its budgets go, volumes get another owner.
+/// Whoever may look into one namespace only runs none.
 fn failover_rules() -> Vec<Value> {
     let group = failover_group();
     let status = format!("{FAILOVER_PLURAL}/status");
@@ -140,7 +141,10 @@ fn failover_rules() -> Vec<Value> {
             "verbs": ["get", "list", "watch"],
         }),
         rule("coordination.k8s.io", &["leases"], &["list"]),
-        rule("apps", &["deployments"], &["get"]),
+        rule("apps", &["deployments"], &["get", "list", "delete"]),
+        rule("", &["configmaps"], &["get", "list", "delete"]),
+        rule("", &["persistentvolumeclaims"], &["list", "patch"]),
+        rule("policy", &["poddisruptionbudgets"], &["get", "delete"]),
     ]
 }
 

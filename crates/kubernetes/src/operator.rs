@@ -19,6 +19,7 @@ use crate::{
     names::labels::MANAGER,
     platform::KubernetesPlatform,
     serve::{Shown, serve},
+    stand_in::{StandIns, Ways},
     stores::{News, Scope, Stores},
 };
 
@@ -86,9 +87,10 @@ async fn work(cluster: &Cluster, engine: &Engine, options: &OperatorOptions, see
         sees.send_replace(true);
         let reporter = Reporter { controller: MANAGER.to_owned(), instance: Some(options.holder.clone()) };
         let recorder = Recorder::new(cluster.client(), reporter);
-        let platform =
-            KubernetesPlatform::new(cluster.clone(), stores, recorder, options.agent_image.clone());
-        engine.run(Arc::new(platform), heard).await;
+        let stand_ins = StandIns::new(stores.clone());
+        let image = options.agent_image.clone();
+        let platform = KubernetesPlatform::new(cluster.clone(), stores, recorder, image, stand_ins.clone());
+        engine.run_with(Arc::new(platform), Ways { stand_ins }, heard).await;
     };
     tokio::join!(forwarding, working);
 }

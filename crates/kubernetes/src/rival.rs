@@ -84,15 +84,17 @@ async fn refuse_made<K: Kind>(cluster: &Cluster, key: &Key, name: &str) -> Resul
         Some(found) if is_of_the_old(found.labels()) => Err(PlatformError {
             what: format!("nothing of the RedisFailover {} was made", key.name),
             why: format!("the {} {name} of the old operator is there, perhaps with data", K::kind(&())),
-            next: "have the old operator look after it: taking over what it made is not available yet; or, if nothing of it is \
-                   needed any more, delete the RedisFailover and create it again"
-                .to_owned(),
+            next: format!(
+                "`redoubt adopt redisfailover/{} --dry-run` says what taking it over would change; or have the old operator \
+                 look after it",
+                key.name
+            ),
         }),
         _ => Ok(()),
     }
 }
 
-fn is_of_the_old(found: &std::collections::BTreeMap<String, String>) -> bool {
+pub(crate) fn is_of_the_old(found: &std::collections::BTreeMap<String, String>) -> bool {
     found.contains_key(labels::FAILOVER)
         && found.get(labels::MANAGED_BY).map(String::as_str) != Some(labels::MANAGER)
 }

@@ -1,6 +1,6 @@
 //! What is in the cluster, as the watches tell it. Nothing here asks: a look costs a lookup in memory.
 
-use std::{fmt::Debug, hash::Hash, sync::Arc};
+use std::{collections::BTreeSet, fmt::Debug, hash::Hash, sync::Arc};
 
 use futures::{Stream, StreamExt as _};
 use k8s_openapi::api::{
@@ -125,6 +125,13 @@ impl Stores {
         }
     }
 
+    /// The names of every `RedisFailover` of a namespace.
+    pub(crate) fn failovers_in(&self, namespace: &str) -> BTreeSet<String> {
+        let there =
+            self.failovers.state_filter(|failover| failover.namespace().as_deref() == Some(namespace));
+        there.iter().map(|failover| failover.name_any()).collect()
+    }
+
     /// The StatefulSet of these members.
     pub(crate) fn set(&self, key: &Key, group: Group) -> Option<Arc<StatefulSet>> {
         let reference = ObjectRef::new(&Names::of(key).set(group)).within(&key.namespace);
@@ -152,6 +159,15 @@ impl Stores {
     pub(crate) fn slice(&self, key: &Key, name: &str) -> Option<Arc<EndpointSlice>> {
         let reference = ObjectRef::new(name).within(&key.namespace);
         self.slices.get(&reference).filter(|slice| belongs(slice.as_ref(), key))
+    }
+
+    /// Until this is so; asked whenever something is told of pods.
+    pub(crate) async fn until(&self, is_so: impl Fn() -> bool) {
+        let mut changed = self.pods_changed.subscribe();
+        while !is_so() {
+            // The sender lives in this very struct.
+            let _ = changed.changed().await;
+        }
     }
 
     /// Until none of the pods of this Redis is one of these.

@@ -18,7 +18,8 @@ pub mod trial;
 
 pub use call::Call;
 pub use live::{
-    ApplyError, Change, Overruled, Unwritten, apply_access, apply_live, plan_live, removed, set_access, unwritten,
+    ApplyError, Change, Overruled, Unwritten, apply_access, apply_live, plan_live, removed, set_access,
+    unwritten,
 };
 pub use node::{CLUSTER_MEMORY, ELECTABLE, NO_FAILOVER, NOT_ELECTABLE, NodeLaunch, Start, node_conf};
 pub use sentinel::{

@@ -34,6 +34,14 @@ pub struct SetConfig {
     pub grace_period_ms: u64,
     /// What the application's user may do.
     pub access: Access,
+    /// Some nodes may still be as another operator left them, without an agent: then their servers are asked.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub agentless: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// How the nodes of a set relate.

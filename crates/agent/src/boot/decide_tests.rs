@@ -45,6 +45,7 @@ fn set(nodes: usize) -> SetConfig {
             hang_limit_ms: 3000,
         },
         grace_period_ms: 30_000,
+        agentless: false,
         access: Access::usual(true),
     }
 }

@@ -27,7 +27,11 @@ pub(crate) async fn gather(
     let sentinels = sentinels.with_deadline(ANSWER);
     let (named, states) = tokio::join!(
         join_all(entries(set).map(|(name, sentinel)| ask_sentinel(&sentinels, peers, name, sentinel))),
-        ask_nodes(set.nodes.iter().filter(|node| node.name != me), peers),
+        join_all(set.nodes.iter().filter(|node| node.name != me).map(async |node| PeerAnswer {
+            name: node.name.clone(),
+            // Agents log in at Sentinels and at nodes alike.
+            state: peers.node_state(set, &sentinels, node, ANSWER).await,
+        })),
     );
     Survey { me: me.to_owned(), own, sentinels: named, peers: states, waited }
 }

@@ -48,6 +48,7 @@ pub(super) fn set(shards: u32, nodes: u32) -> SetConfig {
             hang_limit_ms: 3000,
         },
         grace_period_ms: 30_000,
+        agentless: false,
         access: Access::usual(true),
     }
 }

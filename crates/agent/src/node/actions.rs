@@ -10,7 +10,7 @@ use redoubt_redis::Endpoint;
 use redoubt_serverconf::{ELECTABLE, NO_FAILOVER};
 use redoubt_wire::{
     failover::Cause,
-    state::{AgentRole, NodeState, OnDisk, Replication},
+    state::{NodeState, OnDisk, Replication},
 };
 
 use super::{Node, fence::Facts, serve::Watchman};
@@ -64,10 +64,9 @@ impl Node {
             return;
         };
         let Some(node) = self.agent.set.node_at(master) else { return };
-        let state = self.agent.peers.state(&node.name, &node.agent, ANSWER).await;
-        if let Some(AgentRole::Node(NodeState { on_disk: OnDisk::Data(record), .. })) =
-            state.map(|state| state.role)
-        {
+        let (set, servers) = (&self.agent.set, &self.agent.nodes);
+        let state = self.agent.peers.node_state(set, servers, node, ANSWER).await;
+        if let Some(NodeState { on_disk: OnDisk::Data(record), .. }) = state {
             self.durable.joined(record.data_set, master.clone());
             if let Some(seen) = &watchman.seen {
                 self.durable.saw(seen);

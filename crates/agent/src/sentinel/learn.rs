@@ -42,11 +42,9 @@ impl Sentinel {
 
     async fn ask_all(&self) -> Told {
         let (set, peers) = (&self.agent.set, &self.agent.peers);
+        let servers = &self.agent.nodes;
         let nodes = set.nodes.iter().map(|node| async move {
-            match peers.state(&node.name, &node.agent, ANSWER).await?.role {
-                AgentRole::Node(state) => Some((node.server.clone(), state)),
-                AgentRole::Sentinel(_) => None,
-            }
+            Some((node.server.clone(), peers.node_state(set, servers, node, ANSWER).await?))
         });
         let others = set.sentinel().into_iter().flat_map(|config| &config.sentinels);
         let sentinels = others.filter(|entry| entry.id != self.me.id).map(|entry| async move {

@@ -2,7 +2,7 @@
 
 use super::{as_it_is, directives, metadata, pods, raw::RedisFailover, sentinel, storage, unhonoured};
 use crate::{
-    CheckedFailover, CheckedRedis, Fault, Finding, Redis, SentinelDoor, Warning, check,
+    ADOPT, CheckedFailover, CheckedRedis, Fault, Finding, Redis, SentinelDoor, Warning, check,
     check::check_unnamed,
     raw::{AuthSpec, Engine, Interval, LONGEST_MS, NetworkPolicySpec, RawObject, ResourcesSpec, SecretName},
 };
@@ -257,7 +257,17 @@ impl Translator {
         spec.auth.sentinel_door = SentinelDoor::Open;
         spec.auth.denied_commands = denied_commands;
         let Self { not_honoured, warnings, .. } = self;
-        let extra = CheckedFailover { labels, data, nodes, sentinels, sentinel_pods, not_honoured, warnings };
+        let adopted = failover.metadata.annotations.get(ADOPT).is_some_and(|value| value == "true");
+        let extra = CheckedFailover {
+            adopted,
+            labels,
+            data,
+            nodes,
+            sentinels,
+            sentinel_pods,
+            not_honoured,
+            warnings,
+        };
         Ok(CheckedRedis {
             key: failover.metadata.key(),
             generation: failover.metadata.generation(),

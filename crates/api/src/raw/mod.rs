@@ -24,6 +24,8 @@ pub const API_VERSION: &str = "redoubt.dev/v1";
 pub const KIND: &str = "Redis";
 /// Annotation: a changed value restarts every node, one at a time.
 pub const RESTARTED_AT: &str = "redoubt.dev/restartedAt";
+/// Annotation of a `RedisFailover`, `true`: what the old operator made of it is to be taken over.
+pub const ADOPT: &str = "redoubt.dev/adopt";
 /// Annotation: `"true"` leaves the resource alone.
 pub const PAUSED: &str = "redoubt.dev/paused";
 

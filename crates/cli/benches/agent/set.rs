@@ -169,6 +169,7 @@ fn config() -> SetConfig {
             hang_limit_ms: 3_000,
         },
         grace_period_ms: 30_000,
+        agentless: false,
         access: Access::usual(true),
     }
 }

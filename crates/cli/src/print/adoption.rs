@@ -40,6 +40,7 @@ mod tests {
         let adoption = Adoption {
             name: "cart".to_owned(),
             namespace: "shop".to_owned(),
+            unwritten: Vec::new(),
             obstacles: Vec::new(),
             changes: vec![Change {
                 kind: "Deployment",

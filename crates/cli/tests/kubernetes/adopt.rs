@@ -1,7 +1,9 @@
 //! Taking over what the old operator made.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::{
-    cluster::Namespace,
+    cluster::{Namespace, SYSTEM, kubectl, wait},
     failover,
     fault::alone,
     old::{self, ask},
@@ -55,4 +57,107 @@ fn a_dry_run_says_what_would_change_and_changes_nothing() {
     assert_eq!(everything(&shop), before);
     assert_eq!(pods(&shop), running);
     assert_eq!(ask(&shop, "rfr-cart-1", "redis-cli GET greeting\n"), "hello");
+}
+
+/// A pod that writes by way of the Service, one key after the other, and says which were acknowledged.
+const WRITER: &str = "apiVersion: v1
+kind: Pod
+metadata: {name: writer}
+spec:
+  terminationGracePeriodSeconds: 1
+  securityContext: {runAsUser: 1000, runAsNonRoot: true, seccompProfile: {type: RuntimeDefault}}
+  containers:
+  - name: redis
+    image: redis:7.0
+    imagePullPolicy: IfNotPresent
+    securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}
+    env: [{name: REDISCLI_AUTH, value: pass1234}]
+    command: [sh, -c, 'i=0; while [ ! -e /tmp/enough ]; do i=$((i+1)); if [ \"$(timeout 3 redis-cli -h rfrm-cart SET w:$i $i 2>/dev/null)\" = OK ]; then echo $i; fi; done; echo END; sleep 9999']
+    volumeMounts: [{name: tmp, mountPath: /tmp}]
+  volumes: [{name: tmp, emptyDir: {}}]
+";
+const KEYS: &str = "200000";
+
+#[test]
+fn what_the_old_operator_left_is_taken_over_without_a_lost_write() {
+    alone();
+    let test = "what_the_old_operator_left_is_taken_over_without_a_lost_write";
+    let Some(shop) = failover::shop(test) else { return };
+    assert_eq!(take_over(&shop, |_| ()), 1, "one hand-over");
+}
+
+/// Cut off anywhere, it is gone on with.
+#[test]
+fn a_take_over_survives_the_end_of_its_operator() {
+    alone();
+    let Some(shop) = failover::shop("a_take_over_survives_the_end_of_its_operator") else { return };
+    let mut ends =
+        [("statefulset", "rfs-cart"), ("pod", "rfs-cart-0"), ("configmap", "rfc-cart")].into_iter();
+    let mut next = ends.next();
+    let hand_overs = take_over(&shop, |shop| {
+        if next.is_some_and(|(kind, name)| shop.get(kind, name).is_some()) {
+            next = ends.next();
+            let pods = ["--namespace", SYSTEM, "delete", "pods", "--all", "--force", "--grace-period=0"];
+            kubectl(&pods);
+        }
+    });
+    assert!(hand_overs <= 1, "{hand_overs}");
+}
+
+/// With keys and writers; `disturb` is called again and again until it is done. How often the master handed over.
+fn take_over(shop: &Namespace, mut disturb: impl FnMut(&Namespace)) -> usize {
+    old::cart(shop, "timeout 0", &["CONFIG SET maxmemory 104857600"]);
+    let fill = format!("redis-cli EVAL \"for i=1,{KEYS} do redis.call('SET','k:'..i,i) end return 1\" 0\n");
+    assert_eq!(ask(shop, "rfr-cart-1", &fill), "1");
+    shop.apply(WRITER).unwrap();
+    let claims = shop.kubectl(&["get", "pvc", "--output", "jsonpath={.items[*].metadata.uid}"]);
+    shop.kubectl(&["delete", "lease", "redis-failover-lease"]);
+    shop.redoubt(&["adopt", "redisfailover/cart", "--yes"]).well();
+
+    let uid = |pod: &str| shop.get("pod", pod).map(|pod| pod["metadata"]["uid"].to_string());
+    let mut lives: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    wait("it is taken over", || {
+        disturb(shop);
+        for pod in ["rfr-cart-0", "rfr-cart-1", "rfr-cart-2"] {
+            lives.entry(pod).or_default().extend(uid(pod));
+        }
+        let ready = shop.condition("redisfailover/cart", "Ready");
+        let left =
+            shop.get("configmap", "rfr-cart").is_some() || shop.get("deployment", "rfs-cart").is_some();
+        match ready {
+            Some((status, _, _)) if status == "True" && !left => Ok(()),
+            other => Err(format!("{other:?}, left: {left}")),
+        }
+    });
+    assert!(lives.values().all(|lives| lives.len() == 2), "each restarted once: {lives:?}");
+    let events = shop.kubectl(&["get", "events", "--output", "jsonpath={.items[*].reason}"]);
+    let hand_overs = events.split_whitespace().filter(|reason| *reason == "HandedOver").count();
+
+    shop.shell("writer", "touch /tmp/enough\n").unwrap();
+    let said = wait("the writer has ended", || {
+        let log = shop.kubectl(&["logs", "writer"]);
+        if log.trim_end().ends_with("END") { Ok(log) } else { Err(log.lines().count().to_string()) }
+    });
+    let acknowledged: Vec<&str> = said.lines().filter(|line| *line != "END").collect();
+    assert!(acknowledged.len() > 100, "{}", acknowledged.len());
+    let master = shop.master("redisfailover/cart").unwrap();
+    let count = |keys: &str| format!("redis-cli EVAL \"local n=0 {keys} return n\" 0\n");
+    let all = count(&format!("for i=1,{KEYS} do n=n+redis.call('EXISTS','k:'..i) end"));
+    assert_eq!(ask(shop, &master, &all), KEYS);
+    for some in acknowledged.chunks(1000) {
+        let list = some.join(",");
+        let some_of =
+            count(&format!("for _,i in ipairs({{{list}}}) do n=n+redis.call('EXISTS','w:'..i) end"));
+        assert_eq!(ask(shop, &master, &some_of), some.len().to_string(), "of {list}");
+    }
+    for pod in lives.keys() {
+        let kept = ask(shop, pod, "redis-cli CONFIG GET maxmemory\n");
+        assert_eq!(kept.lines().nth(1), Some("104857600"), "{pod}");
+    }
+    let maps = shop.kubectl(&["get", "configmaps", "--output", "yaml"]);
+    assert!(!maps.contains(old::PASSWORD), "{maps}");
+    assert_eq!(shop.kubectl(&["get", "pvc", "--output", "jsonpath={.items[*].metadata.uid}"]), claims);
+    let owners = shop.kubectl(&["get", "pvc", "--output", "jsonpath={.items[*].metadata.ownerReferences}"]);
+    assert!(!owners.contains("RedisFailover"), "{owners}");
+    hand_overs
 }

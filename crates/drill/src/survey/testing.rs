@@ -51,6 +51,7 @@ pub(crate) fn config() -> SetConfig {
             hang_limit_ms: 3000,
         },
         grace_period_ms: 30_000,
+        agentless: false,
         access: Access::usual(true),
     }
 }

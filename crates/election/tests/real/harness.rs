@@ -159,6 +159,7 @@ fn set(net: &str, shape: &Shape) -> SetConfig {
             hang_limit_ms: 3000,
         },
         grace_period_ms: 10_000,
+        agentless: false,
         access: Access::usual(false),
     }
 }

@@ -1,5 +1,7 @@
 //! What would become of each object, and whose server would be restarted when.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Resource, ResourceExt as _};
 use redoubt_api::CheckedRedis;
@@ -122,7 +124,8 @@ fn budgets(redis: &CheckedRedis) -> Vec<Change> {
 
 fn maps(found: &Found) -> Vec<Change> {
     let what = |map: &ConfigMap| {
-        let text = match sharer(found, &map.name_any()) {
+        let own = &found.failover.metadata.name;
+        let text = match sharer(own, &found.neighbours, &map.name_any()) {
             Some(other) => format!("stays: the RedisFailover {other} has the same"),
             None if has_password(map) => {
                 "is removed, last, and with it the password it has in clear".to_owned()
@@ -134,14 +137,18 @@ fn maps(found: &Found) -> Vec<Change> {
     found.maps.iter().map(what).collect()
 }
 
-/// Another `RedisFailover` whose object has this name as well.
-fn sharer<'a>(found: &'a Found, map: &str) -> Option<&'a String> {
-    let own = &found.failover.metadata.name;
+/// The names of the `ConfigMap` that the old operator makes of one.
+pub(crate) fn map_names(name: &str) -> [String; 4] {
+    ["rfr-", "rfs-", "rfr-s-", "rfr-readiness-"].map(|prefix| format!("{prefix}{name}"))
+}
+
+/// Another `RedisFailover` of these whose object has this name as well.
+pub(crate) fn sharer<'a>(own: &str, neighbours: &'a BTreeSet<String>, map: &str) -> Option<&'a String> {
     let of = |name: &str| {
         let scripts = SCRIPTS.map(|script| format!("rfr-{script}{name}"));
         map == format!("rfr-{name}") || scripts.iter().any(|script| script == map)
     };
-    found.neighbours.iter().find(|name| *name != own && of(name))
+    neighbours.iter().find(|name| *name != own && of(name))
 }
 
 fn has_password(map: &ConfigMap) -> bool {

@@ -15,6 +15,7 @@ use redoubt_api::{
 };
 use serde::Serialize;
 
+pub(crate) use self::changes::{map_names, sharer};
 use self::found::{Found, Server};
 
 /// What taking over a `RedisFailover` amounts to. The names of the fields are a promise to programs.
@@ -25,6 +26,8 @@ pub struct Adoption {
     pub name: String,
     /// Its namespace.
     pub namespace: String,
+    /// Entries that `spec.redis.customConfig` lacks: directives that only the servers' memory has.
+    pub unwritten: Vec<String>,
     /// What stands in the way; empty: it can be taken over.
     pub obstacles: Vec<Obstacle>,
     /// What is changed, removed and made.
@@ -89,6 +92,7 @@ pub(crate) fn judge(found: &Found) -> Adoption {
     let mut adoption = Adoption {
         name: key.name,
         namespace: key.namespace,
+        unwritten: kept.directives.clone(),
         obstacles: Vec::new(),
         changes: Vec::new(),
         restarts: Vec::new(),

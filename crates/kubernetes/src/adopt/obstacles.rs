@@ -254,7 +254,11 @@ fn behind(replica: &Server, master: &Server) -> Option<Obstacle> {
 
 fn watchers(found: &Found, master: Option<&Server>) -> Vec<Obstacle> {
     if found.sentinels.is_none() {
-        return Vec::new();
+        // A fork means that by a `spec.sentinel.enabled` that is left out.
+        return vec![Obstacle::new(
+            "there is no Deployment of Sentinels, and nodes without them cannot be taken over yet",
+            "have the old operator run Sentinels first (spec.sentinel.enabled: true)",
+        )];
     }
     if found.watchers.is_empty() {
         return vec![Obstacle::new(

@@ -289,14 +289,12 @@ fn what_two_resources_share_stays() {
 /// A fork means "none" by a field that is left out; what it made shows that.
 #[test]
 fn whether_there_are_sentinels_is_decided_by_what_exists() {
-    let mut found = made(&json!({ "redis": { "replicas": 1 } }));
-    found.sentinels = None;
-    found.watchers.clear();
-    live(&mut found, 0).keys = 0;
-    let without = judge(&found);
-    assert_eq!(without.obstacles, []);
-    assert_eq!(of(&without, "StatefulSet", "rfs-cart"), [""; 0]);
+    let mut without = made(&json!({}));
+    without.sentinels = None;
+    without.watchers.clear();
+    assert!(obstacles(&without)[0].contains("there is no Deployment of Sentinels"));
     let with = judge(&made(&json!({ "sentinel": { "enabled": false } })));
+    assert_eq!(with.obstacles, []);
     assert!(of(&with, "StatefulSet", "rfs-cart")[0].contains("is made: 3 Sentinels"));
     assert_eq!(of(&with, "Deployment", "rfs-cart").len(), 1);
 }

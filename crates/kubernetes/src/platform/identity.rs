@@ -33,7 +33,7 @@ impl KubernetesPlatform {
         if let Some(identity) = identity(redis, &uid, counts, known) {
             return Ok(identity);
         }
-        if self.stores.sets(key).is_empty() {
+        if self.stores.sets(key).is_empty() && !self.begin_takeover(redis, &uid).await? {
             let identity =
                 identity(redis, &uid, counts, |_| Some(NOWHERE.to_owned())).ok_or_else(|| gone(key))?;
             let workload = Workload {

@@ -5,6 +5,7 @@ mod identity;
 mod lead;
 mod members;
 mod publish;
+mod takeover;
 
 use std::{
     collections::BTreeMap,
@@ -32,6 +33,7 @@ use crate::{
     names::{Group, Names, labels},
     objects::{Objects, Wanted},
     secrets,
+    stand_in::{StandIns, is_agentless},
     stores::{Stores, belongs},
 };
 
@@ -42,18 +44,27 @@ pub(crate) struct KubernetesPlatform {
     recorder: Recorder,
     /// The image with `redoubt-agent`, for whoever gets a new process anyway.
     agent_image: String,
+    /// For nodes without an agent.
+    stand_ins: StandIns,
     /// What was applied last in this life, so that the same is not applied again.
     applied: Mutex<BTreeMap<Key, (Workload, String)>>,
     domains: Domains,
 }
 
 impl KubernetesPlatform {
-    pub(crate) fn new(cluster: Cluster, stores: Stores, recorder: Recorder, agent_image: String) -> Self {
+    pub(crate) fn new(
+        cluster: Cluster,
+        stores: Stores,
+        recorder: Recorder,
+        agent_image: String,
+        stand_ins: StandIns,
+    ) -> Self {
         Self {
             cluster,
             stores,
             recorder,
             agent_image,
+            stand_ins,
             applied: Mutex::default(),
             domains: Domains::default(),
         }
@@ -100,6 +111,7 @@ impl KubernetesPlatform {
         }
         self.remove_shards(workload).await?;
         self.tell(workload).await?;
+        self.go_on_with_takeover(workload).await?;
         self.applied().insert(key.clone(), (workload.clone(), image));
         Ok(())
     }
@@ -220,6 +232,9 @@ impl Platform for KubernetesPlatform {
         let uid = pod.uid();
         self.cluster.delete::<Pod>(&key.namespace, member, uid.clone()).await?;
         self.stores.gone(key, uid.as_slice()).await;
+        if is_agentless(pod.annotations()) {
+            self.tidy(key).await?;
+        }
         Ok(())
     }
 

@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use futures::future::join_all;
 use k8s_openapi::{
     api::{
         apps::v1::{Deployment, StatefulSet},
@@ -10,19 +9,25 @@ use k8s_openapi::{
     },
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
-use kube::{Api, ResourceExt, api::ListParams};
-use redoubt_api::{Key, PASSWORD_KEY, ResourceKind, failover::RedisFailover};
+use kube::{
+    Api, ResourceExt,
+    api::{ListParams, Patch, PatchParams},
+};
+use redoubt_api::{ADOPT, Key, PASSWORD_KEY, ResourceKind, failover::RedisFailover};
 use redoubt_engine::platform::MemberKind;
-use redoubt_redis::{Connection, Connector, Credentials, Error, Mismatch, Value};
+use redoubt_redis::{
+    Connection, Connector, Credentials, Endpoint, Error, Mismatch, Value, sentinel::MasterView,
+};
 use secrecy::SecretString;
+use serde_json::json;
 
-use super::{Remote, RemoteError, is_failover, port};
+use super::{Remote, RemoteError, Tunnel, is_failover, port};
 use crate::{
     access::{Kind, resource_of},
     adopt::{
         Adoption,
         found::{Found, Live, Server, Watcher},
-        judge,
+        judge, map_names,
     },
     definition::Definition,
     error::is_forbidden,
@@ -36,9 +41,44 @@ const ANSWER: Duration = Duration::from_secs(10);
 /// Under which name Sentinels know the master, unless the resource says otherwise.
 const MASTER_NAME: &str = "mymaster";
 
+/// How a pod is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// By way of the API server.
+    Tunnel,
+    /// At its address.
+    Direct,
+}
+
 impl Remote {
     /// What taking this `RedisFailover` over would change, and what stands in the way. Changes nothing.
     pub async fn adoption(&self, name: &str) -> Result<Adoption, RemoteError> {
+        self.adoption_by(name, Reach::Tunnel).await
+    }
+
+    /// Has the operator take it over: writes down what only the servers' memory has, and that its user agrees. Refused if
+    /// somebody has changed the resource since it was read.
+    pub async fn adopt(&self, adoption: &Adoption) -> Result<(), RemoteError> {
+        let key = Key::failover(&self.namespace, &adoption.name);
+        let object = self.object(&key).await?;
+        let said = object.data.pointer("/spec/redis/customConfig").and_then(|config| config.as_array());
+        let more = adoption.unwritten.iter().map(|entry| json!(entry));
+        let custom: Vec<_> = said.into_iter().flatten().cloned().chain(more).collect();
+        let mut change = json!({ "metadata": {
+            "annotations": { ADOPT: "true" },
+            "resourceVersion": object.resource_version(),
+        } });
+        if !adoption.unwritten.is_empty() {
+            change["spec"] = json!({ "redis": { "customConfig": custom } });
+        }
+        let patched =
+            self.api_of(key.kind).patch(&key.name, &PatchParams::default(), &Patch::Merge(change)).await;
+        patched.map(drop).map_err(|error| {
+            self.refused(format!("the RedisFailover {} cannot be changed", key.name), &error)
+        })
+    }
+
+    pub(crate) async fn adoption_by(&self, name: &str, reach: Reach) -> Result<Adoption, RemoteError> {
         let key = match name.split_once('/') {
             Some((kind, name)) if is_failover(kind) => Key::failover(&self.namespace, name),
             None => Key::failover(&self.namespace, name),
@@ -60,8 +100,8 @@ impl Remote {
             neighbours: self.neighbours().await?,
             at_work: self.at_work().await?,
             has_status: self.has_status().await?,
-            servers: self.servers(&key, login).await?,
-            watchers: self.watchers(&key, &failover).await?,
+            servers: self.servers(&key, login, reach).await?,
+            watchers: self.watchers(&key, &failover, reach).await?,
             claims: self.claims(&key, nodes.as_ref()).await?,
             services: self.services(&key).await?,
             maps: self.maps(&key.name).await?,
@@ -115,33 +155,57 @@ impl Remote {
         Ok(Some(Credentials { user: None, password: SecretString::from(password) }))
     }
 
-    async fn servers(&self, key: &Key, login: Option<Credentials>) -> Result<Vec<Server>, RemoteError> {
+    async fn servers(
+        &self,
+        key: &Key,
+        login: Option<Credentials>,
+        reach: Reach,
+    ) -> Result<Vec<Server>, RemoteError> {
         let connector = Connector::new(login, ANSWER);
         let pods = self.members(key, MemberKind::Node).await?;
-        Ok(join_all(pods.iter().map(async |pod| Server {
-            pod: pod.name_any(),
-            address: address(pod),
-            live: self.ask(pod, ports::REDIS, &connector, live).await,
-        }))
-        .await)
+        let mut servers = Vec::new();
+        for pod in &pods {
+            let live = self.live(pod, reach, &connector).await;
+            servers.push(Server { pod: pod.name_any(), address: address(pod), live });
+        }
+        Ok(servers)
     }
 
-    async fn watchers(&self, key: &Key, failover: &RedisFailover) -> Result<Vec<Watcher>, RemoteError> {
+    async fn live(&self, pod: &Pod, reach: Reach, connector: &Connector) -> Result<Live, String> {
+        let way = self.way(pod, ports::REDIS, reach).await?;
+        let asked = async { live(&mut connector.connect(&way.to).await?).await };
+        asked.await.map_err(|error| way.fault(&error))
+    }
+
+    async fn watchers(
+        &self,
+        key: &Key,
+        failover: &RedisFailover,
+        reach: Reach,
+    ) -> Result<Vec<Watcher>, RemoteError> {
         let own = failover.spec.sentinel.disable_my_master == Some(true);
         let master = if own { key.name.as_str() } else { MASTER_NAME };
-        let connector = Connector::new(None, ANSWER);
         let pods = self.members(key, MemberKind::Sentinel).await?;
-        Ok(join_all(pods.iter().map(async |pod| {
-            Watcher {
-                pod: pod.name_any(),
-                view: self
-                    .ask(pod, ports::SENTINEL, &connector, async |connection| {
-                        connection.sentinel_master(master).await
-                    })
-                    .await,
-            }
-        }))
-        .await)
+        let mut watchers = Vec::new();
+        for pod in &pods {
+            watchers.push(Watcher { pod: pod.name_any(), view: self.view(pod, reach, master).await });
+        }
+        Ok(watchers)
+    }
+
+    async fn view(&self, pod: &Pod, reach: Reach, master: &str) -> Result<MasterView, String> {
+        let way = self.way(pod, ports::SENTINEL, reach).await?;
+        let connector = Connector::new(None, ANSWER);
+        let asked = async { connector.connect(&way.to).await?.sentinel_master(master).await };
+        asked.await.map_err(|error| way.fault(&error))
+    }
+
+    async fn way(&self, pod: &Pod, number: i32, reach: Reach) -> Result<WayTo, String> {
+        if reach == Reach::Direct {
+            return Ok(WayTo { to: Endpoint::new(address(pod), port(number)), tunnel: None });
+        }
+        let tunnel = self.tunnel(&pod.name_any(), port(number)).await.map_err(|error| error.to_string())?;
+        Ok(WayTo { to: tunnel.endpoint().clone(), tunnel: Some(tunnel) })
     }
 
     /// By the labels of the old operator, which are Redoubt's.
@@ -153,19 +217,6 @@ impl Remote {
         pods.retain(|pod| pod.metadata.deletion_timestamp.is_none());
         pods.sort_by_key(ResourceExt::name_any);
         Ok(pods)
-    }
-
-    /// One question to the server in a pod; the reason is for people.
-    async fn ask<T>(
-        &self,
-        pod: &Pod,
-        number: i32,
-        connector: &Connector,
-        question: impl AsyncFn(&mut Connection) -> Result<T, Error>,
-    ) -> Result<T, String> {
-        let tunnel = self.tunnel(&pod.name_any(), port(number)).await.map_err(|error| error.to_string())?;
-        let asked = async { question(&mut connector.connect(tunnel.endpoint()).await?).await };
-        asked.await.map_err(|error| tunnel.fault().unwrap_or_else(|| error.to_string()))
     }
 
     async fn claims(
@@ -197,7 +248,7 @@ impl Remote {
     }
 
     async fn maps(&self, name: &str) -> Result<Vec<ConfigMap>, RemoteError> {
-        let own = ["rfr-", "rfs-", "rfr-s-", "rfr-readiness-"].map(|prefix| format!("{prefix}{name}"));
+        let own = map_names(name);
         let mut listed = self.list::<ConfigMap>("the ConfigMaps").await?;
         listed.retain(|map| own.contains(&map.name_any()));
         Ok(listed)
@@ -213,6 +264,19 @@ impl Remote {
     async fn get<K: Kind>(&self, name: &str) -> Result<Option<K>, RemoteError> {
         let got = self.api::<K>().get_opt(name).await;
         got.map_err(|error| self.refused(format!("the {} {name} cannot be read", K::kind(&())), &error))
+    }
+}
+
+/// The way to a port of a pod.
+struct WayTo {
+    to: Endpoint,
+    tunnel: Option<Tunnel>,
+}
+
+impl WayTo {
+    /// Why nobody answered there, for people.
+    fn fault(&self, error: &Error) -> String {
+        self.tunnel.as_ref().and_then(Tunnel::fault).unwrap_or_else(|| error.to_string())
     }
 }
 

@@ -21,6 +21,7 @@ use redoubt_redis::Endpoint;
 use redoubt_wire::{config::SetConfig, secrets::Secrets};
 use serde_json::json;
 
+pub(crate) use self::adoption::Reach;
 pub use self::{error::RemoteError, tunnel::Tunnel};
 use crate::{
     access::{Kind, resource_of},
@@ -68,6 +69,11 @@ impl Remote {
         let namespace = options.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
         let client = Client::try_from(config).map_err(|error| RemoteError::Config(error.to_string()))?;
         Ok(Self { client, namespace })
+    }
+
+    /// For the operator, which has its client.
+    pub(crate) fn within(client: Client, namespace: &str) -> Self {
+        Self { client, namespace: namespace.to_owned() }
     }
 
     /// Where in the cluster this is.

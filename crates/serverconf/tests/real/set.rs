@@ -67,6 +67,7 @@ pub(crate) fn set_at(net: &str, nodes: usize, sentinels: usize) -> SetConfig {
             hang_limit_ms: 3000,
         },
         grace_period_ms: 30_000,
+        agentless: false,
         access: Access::usual(true),
     }
 }

@@ -99,6 +99,7 @@ fn set() -> SetConfig {
             hang_limit_ms: 3_000,
         },
         grace_period_ms: 30_000,
+        agentless: false,
         access: Access { admin_commands: true, ..Access::usual(false) },
     }
 }

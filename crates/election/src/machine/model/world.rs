@@ -54,6 +54,7 @@ pub(crate) fn set(nodes: usize, sentinels: usize) -> Arc<SetConfig> {
             hang_limit_ms: 3000,
         },
         grace_period_ms: 10_000,
+        agentless: false,
         access: Access::usual(false),
     })
 }

@@ -15,7 +15,7 @@ pub(crate) use self::cluster::{
 };
 pub(crate) use self::drill::DrillArgs;
 pub(crate) use self::operator::{CrdsArgs, ManifestsArgs, OperatorArgs};
-pub(crate) use self::place::{WhereArgs, is_plugin};
+pub(crate) use self::place::{ClusterArgs, WhereArgs, is_plugin};
 
 /// Exit codes, for the end of every `--help`.
 const EXIT_CODES: &str = "\

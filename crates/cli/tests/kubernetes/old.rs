@@ -8,6 +8,9 @@ pub(crate) const PASSWORD: &str = "pass1234";
 const POD: &str = "securityContext: {runAsUser: 1000, runAsGroup: 1000, fsGroup: 1000, runAsNonRoot: true, seccompProfile: {type: RuntimeDefault}}";
 const CONTAINER: &str = "securityContext: {allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: {drop: [ALL]}}";
 
+/// Everything else.
+const OBJECTS: &str = include_str!("old.yaml");
+
 /// As if the old operator worked.
 pub(crate) const LEASE: &str = "apiVersion: coordination.k8s.io/v1\nkind: Lease\nmetadata: {name: redis-failover-lease}\n\
      spec: {holderIdentity: old-0, leaseDurationSeconds: 15, renewTime: '2099-01-01T00:00:00.000000Z'}\n";
@@ -64,8 +67,9 @@ spec:
 /// What the old operator says to its servers and Sentinels, each pass.
 fn lead(shop: &Namespace, master: &str, told: &[&str]) {
     let address = shop.kubectl(&["get", "pod", master, "--output", "jsonpath={.status.podIP}"]);
-    let lines: String = told.iter().map(|line| format!("redis-cli {line}\n")).collect();
-    ask(shop, master, &format!("redis-cli REPLICAOF NO ONE\n{lines}"));
+    for line in ["REPLICAOF NO ONE"].iter().chain(told) {
+        ask(shop, master, &format!("redis-cli {line}\n"));
+    }
     for replica in ["rfr-cart-0", "rfr-cart-1", "rfr-cart-2"].into_iter().filter(|pod| *pod != master) {
         ask(shop, replica, &format!("redis-cli REPLICAOF {address} 6379\n"));
     }
@@ -104,6 +108,7 @@ pub(crate) fn sentinels(shop: &Namespace) -> Vec<String> {
     listed.split_whitespace().map(str::to_owned).collect()
 }
 
+/// Filled in.
 fn objects(uid: &str) -> String {
     let labels = |component: &str| {
         format!(
@@ -119,119 +124,15 @@ fn objects(uid: &str) -> String {
     let owner = format!(
         "ownerReferences: [{{apiVersion: databases.spotahome.com/v1, kind: RedisFailover, name: cart, uid: {uid}, controller: true, blockOwnerDeletion: true}}]"
     );
-    let (node, watcher) = (labels("redis"), labels("sentinel"));
-    let (redis, sentinel) = (all("redis"), all("sentinel"));
-    format!(
-        "apiVersion: v1
-kind: ConfigMap
-metadata: {{name: rfr-cart, labels: {{{redis}}}, {owner}}}
-data:
-  redis.conf: |
-    slaveof 127.0.0.1 6379
-    port 6379
-    tcp-keepalive 60
-    save 900 1
-    save 300 10
-    user pinger -@all +ping on >pingpass
-    masterauth {PASSWORD}
-    requirepass {PASSWORD}
----
-apiVersion: v1
-kind: ConfigMap
-metadata: {{name: rfs-cart, labels: {{{sentinel}}}, {owner}}}
-data:
-  sentinel.conf: |
-    sentinel monitor mymaster 127.0.0.1 6379 2
-    sentinel down-after-milliseconds mymaster 1000
-    sentinel failover-timeout mymaster 3000
-    sentinel parallel-syncs mymaster 2
----
-apiVersion: v1
-kind: ConfigMap
-metadata: {{name: rfr-s-cart, labels: {{{redis}}}, {owner}}}
-data: {{shutdown.sh: 'exit 0'}}
----
-apiVersion: v1
-kind: Service
-metadata: {{name: rfrm-cart, labels: {{{redis}}}, {owner}}}
-spec: {{selector: {{{node}, redisfailovers-role: master}}, ports: [{{name: redis, port: 6379, targetPort: redis}}]}}
----
-apiVersion: v1
-kind: Service
-metadata: {{name: rfrs-cart, labels: {{{redis}}}, {owner}}}
-spec: {{selector: {{{node}, redisfailovers-role: slave}}, ports: [{{name: redis, port: 6379, targetPort: redis}}]}}
----
-apiVersion: v1
-kind: Service
-metadata: {{name: rfs-cart, labels: {{{sentinel}}}, {owner}}}
-spec: {{selector: {{{watcher}}}, ports: [{{name: sentinel, port: 26379, targetPort: sentinel}}]}}
----
-apiVersion: policy/v1
-kind: PodDisruptionBudget
-metadata: {{name: rfr-cart, labels: {{{redis}}}, {owner}}}
-spec: {{minAvailable: 2, selector: {{matchLabels: {{{node}}}}}}}
----
-apiVersion: apps/v1
-kind: StatefulSet
-metadata: {{name: rfr-cart, labels: {{{redis}}}, {owner}}}
-spec:
-  serviceName: rfr-cart
-  replicas: 3
-  podManagementPolicy: Parallel
-  updateStrategy: {{type: OnDelete}}
-  selector: {{matchLabels: {{{node}}}}}
-  template:
-    metadata: {{labels: {{{redis}, redisfailovers-role: slave}}}}
-    spec:
-      {POD}
-      terminationGracePeriodSeconds: 30
-      containers:
-      - name: redis
-        image: redis:7.0
-        imagePullPolicy: IfNotPresent
-        {CONTAINER}
-        command: [redis-server, /redis/redis.conf]
-        workingDir: /data
-        ports: [{{name: redis, containerPort: 6379}}]
-        volumeMounts: [{{name: redis-config, mountPath: /redis}}, {{name: redis-shutdown-config, mountPath: /redis-shutdown}}, {{name: data, mountPath: /data}}]
-        lifecycle: {{preStop: {{exec: {{command: [/bin/sh, /redis-shutdown/shutdown.sh]}}}}}}
-        livenessProbe:
-          exec: {{command: [sh, -c, 'redis-cli --user pinger --pass pingpass --no-auth-warning ping | grep PONG']}}
-      volumes:
-      - {{name: redis-config, configMap: {{name: rfr-cart}}}}
-      - {{name: redis-shutdown-config, configMap: {{name: rfr-s-cart}}}}
-  volumeClaimTemplates:
-  - metadata: {{name: data, {owner}}}
-    spec: {{accessModes: [ReadWriteOnce], resources: {{requests: {{storage: 256Mi}}}}}}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {{name: rfs-cart, labels: {{{sentinel}}}, {owner}}}
-spec:
-  replicas: 3
-  selector: {{matchLabels: {{{watcher}}}}}
-  template:
-    metadata: {{labels: {{{sentinel}}}}}
-    spec:
-      {POD}
-      initContainers:
-      - name: sentinel-config-copy
-        image: redis:7.0
-        imagePullPolicy: IfNotPresent
-        {CONTAINER}
-        command: [cp, /redis/sentinel.conf, /redis-writable/sentinel.conf]
-        volumeMounts: [{{name: sentinel-config, mountPath: /redis}}, {{name: sentinel-config-writable, mountPath: /redis-writable}}]
-      containers:
-      - name: sentinel
-        image: redis:7.0
-        imagePullPolicy: IfNotPresent
-        {CONTAINER}
-        command: [redis-server, /redis/sentinel.conf, --sentinel]
-        ports: [{{name: sentinel, containerPort: 26379}}]
-        volumeMounts: [{{name: sentinel-config-writable, mountPath: /redis}}]
-      volumes:
-      - {{name: sentinel-config, configMap: {{name: rfs-cart}}}}
-      - {{name: sentinel-config-writable, emptyDir: {{}}}}
-"
-    )
+    let values = [
+        ("$OWNER", owner.as_str()),
+        ("$REDIS", &all("redis")),
+        ("$SENTINEL", &all("sentinel")),
+        ("$NODE", &labels("redis")),
+        ("$WATCHER", &labels("sentinel")),
+        ("$POD", POD),
+        ("$CONTAINER", CONTAINER),
+        ("$PASSWORD", PASSWORD),
+    ];
+    values.into_iter().fold(OBJECTS.to_owned(), |text, (name, value)| text.replace(name, value))
 }

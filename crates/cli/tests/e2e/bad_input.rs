@@ -77,7 +77,8 @@ fn a_cluster_whose_masters_could_not_vote_or_with_fields_of_another_mode_is_refu
     let cluster = |spec: &str| redis("cart", spec).replace("Sentinel", "Cluster");
     refused(&cluster("  shards: 2\n"), &["bad.yaml:7:", "spec.shards", "at least 3", "majority"]);
     refused(&cluster("  replicas: 6\n"), &["bad.yaml:7:", "spec.replicas", "spec.replicasPerShard"]);
-    refused(&cluster("  weights: {0: 2}\n"), &["bad.yaml:7:", "spec.weights", "not a field"]);
+    refused(&cluster("  weights: {3: 2}\n"), &["bad.yaml:7:", "spec.weights.3", "there is no shard"]);
+    refused(&cluster("  weights: {0: 101}\n"), &["bad.yaml:7:", "spec.weights.0"]);
     refused(&redis("cart", "  shards: 3\n"), &["bad.yaml:7:", "spec.shards", "mode: Cluster"]);
 }
 

@@ -9,7 +9,7 @@ use redoubt_wire::{
     API_VERSION,
     config::SetConfig,
     secrets::{AGENT_USER, Secrets},
-    state::{AgentRole, AgentState, NodeState, OnDisk, Phase, SentinelState},
+    state::{AgentRole, AgentState, NodeState, Phase, SentinelState},
 };
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -179,16 +179,7 @@ fn bound(announced: &Endpoint, args: &AgentArgs) -> Endpoint {
 fn first_state(args: &AgentArgs, set: &SetConfig) -> AgentState {
     let phase = Phase::Waiting { why: "the agent has just started".to_owned(), until: None };
     let role = match args.kind {
-        AgentKind::Node => AgentRole::Node(NodeState {
-            phase,
-            replication: None,
-            ready: false,
-            joined: false,
-            on_disk: OnDisk::Unknown,
-            disk_fault: None,
-            cluster: None,
-            live: None,
-        }),
+        AgentKind::Node => AgentRole::Node(NodeState::new(phase)),
         AgentKind::Sentinel => AgentRole::Sentinel(SentinelState {
             phase,
             master: None,

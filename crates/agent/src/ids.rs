@@ -1,13 +1,8 @@
-//! Ids that follow an event through logs, events and status.
+//! Ids made at random.
 
 use std::fmt::Write as _;
 
 use rand::RngExt as _;
-
-/// Id of a change of master: 12 hex digits.
-pub(crate) fn failover() -> String {
-    hex(6)
-}
 
 /// Id of one life of an agent: 16 hex digits.
 pub(crate) fn incarnation() -> String {

@@ -111,16 +111,7 @@ pub(crate) mod tests {
 
     /// A node that was just started.
     pub(crate) fn node() -> AgentState {
-        let role = AgentRole::Node(NodeState {
-            phase: Phase::Starting,
-            replication: None,
-            ready: false,
-            joined: false,
-            on_disk: OnDisk::Nothing,
-            disk_fault: None,
-            cluster: None,
-            live: None,
-        });
+        let role = AgentRole::Node(NodeState { on_disk: OnDisk::Nothing, ..NodeState::new(Phase::Starting) });
         agent("cart-0", role)
     }
 

@@ -11,7 +11,7 @@ pub async fn state(uid: &str, servers: &Connector, server: &Endpoint) -> Option<
     let asked = async { servers.connect(server).await?.info(None).await };
     match asked.await {
         Ok(info) => read(uid, &info),
-        Err(Error::Server { code, .. }) if code == "LOADING" => Some(unready(Phase::Loading)),
+        Err(Error::Server { code, .. }) if code == "LOADING" => Some(NodeState::new(Phase::Loading)),
         Err(error) => {
             tracing::debug!(%server, %error, "a server without an agent does not answer");
             None
@@ -62,26 +62,13 @@ fn read(uid: &str, info: &Info) -> Option<NodeState> {
         joined: living,
         on_disk: if living { OnDisk::Data(record) } else { OnDisk::Unknown },
         live: Some(live),
-        ..unready(if loading { Phase::Loading } else { Phase::Running })
+        ..NodeState::new(if loading { Phase::Loading } else { Phase::Running })
     })
 }
 
 /// All nodes of a set that is taken over have the same: whoever is in sync with one of them holds it.
 fn data_set(uid: &str) -> String {
     format!("adopted-{uid}")
-}
-
-fn unready(phase: Phase) -> NodeState {
-    NodeState {
-        phase,
-        replication: None,
-        ready: false,
-        joined: false,
-        on_disk: OnDisk::Unknown,
-        disk_fault: None,
-        cluster: None,
-        live: None,
-    }
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ pub use fence::{
     ALONE_FOR, FRESH, Fence, FenceState, FenceTerms, FenceView, fence, fence_changes_at, max_lag_s,
 };
 pub use moment::{Clock, Moment};
-pub use request::{Report, Request, Verdict};
+pub use request::{Report, Request, Verdict, new_id};
 pub use rescue::{
     ABANDONED_AFTER, ASTRAY_AFTER, Action, GONE_AFTER, JITTER, MISPLACED_AFTER, Mine, NamedMaster, Rescue,
     SENTINEL_VOTE_AFTER, Situation,

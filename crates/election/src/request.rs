@@ -27,6 +27,12 @@ pub struct Request {
     pub epoch_heard: u64,
 }
 
+/// An id for a [`Request`], or for a change of master that was none of ours: 12 hex digits.
+#[must_use]
+pub fn new_id() -> String {
+    format!("{:012x}", rand::random_range(0_u64..1 << 48))
+}
+
 impl Request {
     /// A planned change: the master lives, and nothing it acknowledged may be lost.
     #[must_use]

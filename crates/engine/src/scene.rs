@@ -33,6 +33,16 @@ pub(crate) struct Scene {
     tweaks: Vec<Tweak>,
 }
 
+/// The nodes of [`Scene::cluster`].
+pub(crate) const CLUSTER: [&str; 6] = [
+    "cart-shard-0-0",
+    "cart-shard-0-1",
+    "cart-shard-1-0",
+    "cart-shard-1-1",
+    "cart-shard-2-0",
+    "cart-shard-2-1",
+];
+
 impl Scene {
     /// Three nodes, three Sentinels, `cart-0` leads, all well.
     pub(crate) fn sentinel() -> Self {
@@ -52,7 +62,7 @@ impl Scene {
         Self { running: Counts { nodes: 1, sentinels: 0, shards: 0 }, ..scene }
     }
 
-    /// Three shards of two nodes, the first node of each leads, all well.
+    /// [`CLUSTER`]: three shards of two nodes, the first node of each leads, all well.
     pub(crate) fn cluster() -> Self {
         let mut scene = Self::sentinel();
         let cluster = CheckedCluster {

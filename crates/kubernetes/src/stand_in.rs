@@ -9,7 +9,7 @@ use std::{
 
 use kube::ResourceExt as _;
 use redoubt_api::Key;
-use redoubt_election::{Context, Request, agentless, change_master};
+use redoubt_election::{Context, Request, agentless, change_master, new_id};
 use redoubt_engine::{AgentLink, Dial};
 use redoubt_redis::{Connector, Credentials, Endpoint};
 use redoubt_wire::{
@@ -154,11 +154,6 @@ impl StandIn {
             why: format!("the election broke off: {error}"),
         })
     }
-}
-
-/// 12 hex digits.
-fn new_id() -> String {
-    format!("{:012x}", rand::random::<u64>() & 0xffff_ffff_ffff)
 }
 
 /// To agents, and to who stands in for one.

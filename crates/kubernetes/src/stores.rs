@@ -172,12 +172,8 @@ impl Stores {
 
     /// Until none of the pods of this Redis is one of these.
     pub(crate) async fn gone(&self, key: &Key, uids: &[String]) {
-        let mut changed = self.pods_changed.subscribe();
         let is_there = |pod: &Arc<Pod>| pod.uid().is_some_and(|uid| uids.contains(&uid));
-        while self.pods(key).iter().any(is_there) {
-            // The sender lives in this very struct.
-            let _ = changed.changed().await;
-        }
+        self.until(|| !self.pods(key).iter().any(is_there)).await;
     }
 }
 

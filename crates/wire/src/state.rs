@@ -81,6 +81,23 @@ pub struct NodeState {
     pub live: Option<Live>,
 }
 
+impl NodeState {
+    /// Nothing is known of it but where it stands.
+    #[must_use]
+    pub fn new(phase: Phase) -> Self {
+        Self {
+            phase,
+            replication: None,
+            ready: false,
+            joined: false,
+            on_disk: OnDisk::Unknown,
+            disk_fault: None,
+            cluster: None,
+            live: None,
+        }
+    }
+}
+
 /// Why the files of a node cannot be written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -67,28 +67,17 @@ pub(super) fn record(offset: u64) -> Record {
 
 /// Its server does not run.
 pub(super) fn waiting(on_disk: OnDisk) -> NodeState {
-    NodeState {
-        phase: Phase::Waiting { why: "x".to_owned(), until: None },
-        replication: None,
-        ready: false,
-        joined: false,
-        on_disk,
-        cluster: None,
-        disk_fault: None,
-        live: None,
-    }
+    NodeState { on_disk, ..NodeState::new(Phase::Waiting { why: "x".to_owned(), until: None }) }
 }
 
 fn running(replication: Replication, joined: bool, cluster: ClusterView) -> NodeState {
     NodeState {
-        phase: Phase::Running,
         replication: Some(replication),
         ready: joined,
         joined,
         on_disk: OnDisk::Nothing,
         cluster: Some(Box::new(cluster)),
-        disk_fault: None,
-        live: None,
+        ..NodeState::new(Phase::Running)
     }
 }
 

@@ -1,19 +1,19 @@
 //! Asking for a change of master, and remembering what became of it.
 
 use jiff::Timestamp;
-use redoubt_election::{Report, Request, SentinelViews, Verdict, change_master};
+use redoubt_election::{Report, Request, SentinelViews, Verdict, change_master, new_id};
 use redoubt_redis::Endpoint;
 use redoubt_wire::failover::{Cause, Failover, Outcome};
 
 use super::Node;
-use crate::{ids, last_failover};
+use crate::last_failover;
 
 impl Node {
     /// A request to replace `master`, with what this node knows of it.
     pub(super) fn request(&self, cause: Cause, master: Endpoint, to: Option<String>) -> Request {
         let seen = self.last_seen.as_ref();
         Request {
-            id: ids::failover(),
+            id: new_id(),
             cause,
             replaces: master,
             to,
@@ -40,7 +40,7 @@ impl Node {
         let lasted = self.agent.clock.now().since(vote.heard);
         let now = Timestamp::now();
         let failover = Failover {
-            id: ids::failover(),
+            id: new_id(),
             cause: Cause::Sentinel,
             led_by: None,
             epoch: Some(vote.epoch),

@@ -4,7 +4,7 @@ use std::{thread, time::Duration};
 
 use redoubt_election::{
     Action, Clock, Context, Mine, NamedMaster, Request, Rescue, SentinelViews, Situation, change_master,
-    look_at_master, watch,
+    look_at_master, new_id, watch,
 };
 use redoubt_redis::{Endpoint, role::Role};
 use redoubt_wire::failover::Cause;
@@ -109,9 +109,8 @@ impl Agent {
     async fn act(&self, action: Action, epoch_heard: u64) {
         let master = match action {
             Action::BeCandidate { replaces, .. } => {
-                let id = format!("{:012x}", rand::random_range(0_u64..1 << 48));
                 let (cause, to, old_offset, history) = (Cause::Rescue, None, None, None);
-                let request = Request { id, cause, replaces, to, old_offset, history, epoch_heard };
+                let request = Request { id: new_id(), cause, replaces, to, old_offset, history, epoch_heard };
                 change_master(&self.context, request).await;
                 return;
             }

@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use redoubt_election::{Context, Request};
+use redoubt_election::{Context, Request, new_id};
 use redoubt_redis::{Connection, Connector, Credentials, Endpoint, role::Role};
 use redoubt_wire::{
     config::{
@@ -273,7 +273,7 @@ impl Lab {
 
     pub(crate) fn request(&self, cause: Cause, replaces: usize) -> Request {
         Request {
-            id: format!("{:012x}", rand::random_range(0_u64..1 << 48)),
+            id: new_id(),
             cause,
             replaces: self.nodes[replaces].at.clone(),
             to: None,

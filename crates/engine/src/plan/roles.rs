@@ -87,7 +87,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{plan::Plan, scene::Scene};
+    use crate::{
+        plan::Plan,
+        scene::{CLUSTER, Scene},
+    };
 
     fn led<'a>(shards: &[(&'a str, &'a str)]) -> Vec<Led<'a>> {
         shards.iter().map(|(at, others)| Led { at, others: others.split_whitespace().collect() }).collect()
@@ -136,15 +139,7 @@ mod tests {
     }
 
     fn on(scene: Scene, places: [&'static str; 6]) -> Scene {
-        const NODES: [&str; 6] = [
-            "cart-shard-0-0",
-            "cart-shard-0-1",
-            "cart-shard-1-0",
-            "cart-shard-1-1",
-            "cart-shard-2-0",
-            "cart-shard-2-1",
-        ];
-        NODES.into_iter().zip(places).fold(scene, |scene, (node, place)| {
+        CLUSTER.into_iter().zip(places).fold(scene, |scene, (node, place)| {
             scene.member(node, move |view| view.member.domain = Some(place.to_owned()))
         })
     }

@@ -65,7 +65,7 @@ mod tests {
     use crate::{
         plan::{Plan, Step},
         platform::Seat,
-        scene::{Scene, node_endpoint},
+        scene::{CLUSTER, Scene, node_endpoint},
         status::status,
     };
     use redoubt_api::{ConditionStatus, ConditionType, RedisStatus, Role};
@@ -159,15 +159,7 @@ mod tests {
 
     #[test]
     fn replicas_get_their_new_process_first_and_a_master_hands_over_in_its_shard() {
-        let all = [
-            "cart-shard-0-0",
-            "cart-shard-0-1",
-            "cart-shard-1-0",
-            "cart-shard-1-1",
-            "cart-shard-2-0",
-            "cart-shard-2-1",
-        ];
-        let old = all.iter().fold(Scene::cluster(), |scene, name| scene.outdated(name));
+        let old = CLUSTER.iter().fold(Scene::cluster(), |scene, name| scene.outdated(name));
         assert!(matches!(old.plan().step, Some(Step::Replace { member, .. }) if member == "cart-shard-2-1"));
         let masters = ["cart-shard-0-0", "cart-shard-1-0", "cart-shard-2-0"];
         let masters = masters.iter().fold(Scene::cluster(), |scene, name| scene.outdated(name));

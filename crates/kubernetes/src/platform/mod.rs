@@ -123,10 +123,19 @@ impl KubernetesPlatform {
         Ok(())
     }
 
-    /// Not one of the same name that somebody else made.
     async fn remove_ours<K: Kind>(&self, key: &Key, name: &str) -> Result<(), PlatformError> {
+        self.remove_if::<K>(key, name, |object| belongs(object, key)).await
+    }
+
+    /// Not one of the same name that somebody else made.
+    async fn remove_if<K: Kind>(
+        &self,
+        key: &Key,
+        name: &str,
+        is_it: impl Fn(&K) -> bool,
+    ) -> Result<(), PlatformError> {
         let found = self.cluster.get::<K>(&key.namespace, name).await?;
-        match found.filter(|object| belongs(object, key)) {
+        match found.filter(is_it) {
             Some(object) => self.cluster.delete::<K>(&key.namespace, name, object.meta().uid.clone()).await,
             None => Ok(()),
         }

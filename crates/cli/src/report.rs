@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use redoubt_api::{ConditionStatus, ConditionType, RedisStatus, Role};
+use redoubt_api::{Condition, ConditionStatus, ConditionType, RedisStatus, Role};
 use redoubt_redis::Endpoint;
 use redoubt_wire::{
     client::AgentError,
@@ -33,9 +33,10 @@ pub(crate) struct Report {
     pub status: RedisStatus,
     /// What its agents say now.
     pub live: Live,
-    /// What they say is Ready too: an engine that has just started shows what the one before it saw.
+    /// Why what they say is not Ready, whatever the status says: an engine that has just started shows what the one
+    /// before it saw.
     #[serde(skip)]
-    pub confirmed: bool,
+    pub contradicted: Option<String>,
 }
 
 /// Who watches the resources.
@@ -139,8 +140,12 @@ impl Report {
 
 /// The condition `Ready` is true.
 pub(crate) fn is_ready(status: &RedisStatus) -> bool {
-    let ready = status.conditions.iter().find(|condition| condition.kind == ConditionType::Ready);
-    ready.is_some_and(|condition| condition.status == ConditionStatus::True)
+    readiness(status).is_some_and(|condition| condition.status == ConditionStatus::True)
+}
+
+/// The condition `Ready`.
+pub(crate) fn readiness(status: &RedisStatus) -> Option<&Condition> {
+    status.conditions.iter().find(|condition| condition.kind == ConditionType::Ready)
 }
 
 impl Live {

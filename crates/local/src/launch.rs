@@ -78,7 +78,7 @@ impl Launch {
     pub(crate) fn start(&self) -> Result<Process, LocalError> {
         let dir = self.dir();
         files::private_dir(&dir.data())?;
-        self.note(None);
+        self.note(&self.begun(None));
         let child = self.command()?.spawn().map_err(|source| LocalError::Spawn {
             member: self.member.clone(),
             program: self.executable.clone(),
@@ -87,7 +87,7 @@ impl Launch {
         // A child is there, or waits to be collected, until it was waited for: its number is its own.
         let pid = child.id().unwrap_or_default();
         let id = ProcessId::of(pid).unwrap_or(ProcessId { pid, start: None });
-        self.note(Some(id.clone()));
+        self.note(&self.begun(Some(id.clone())));
         Ok(Process::Child(child, id))
     }
 
@@ -113,9 +113,12 @@ impl Launch {
         Ok(command)
     }
 
-    fn note(&self, process: Option<ProcessId>) {
-        let record = AgentRecord { wish: self.wish.clone(), process, started_at: Timestamp::now() };
-        if let Err(error) = files::write_json(&self.dir().agent(), &record, Worth::Passing) {
+    fn begun(&self, process: Option<ProcessId>) -> AgentRecord {
+        AgentRecord { wish: self.wish.clone(), process, started_at: Timestamp::now() }
+    }
+
+    fn note(&self, record: &AgentRecord) {
+        if let Err(error) = files::write_json(&self.dir().agent(), record, Worth::Passing) {
             tracing::warn!(node = self.member, %error, "the process of an agent is not noted down");
         }
     }
@@ -123,10 +126,17 @@ impl Launch {
     /// The agent that an engine before us started, if it runs.
     pub(crate) fn adopt(&self, record: &AgentRecord) -> Option<Process> {
         let noted = record.process.clone().filter(ProcessId::is_alive);
+        let is_noted = noted.is_some();
         // That engine may have ended between the start and the note.
         let id = noted.or_else(|| process::find(&self.signature()))?;
         match Process::adopt(&id) {
-            Ok(process) => process,
+            Ok(process) => {
+                // Who only reads the notes would say for ever that it does not run.
+                if process.is_some() && !is_noted {
+                    self.note(&AgentRecord { process: Some(id), ..record.clone() });
+                }
+                process
+            }
             Err(error) => {
                 tracing::warn!(node = self.member, pid = id.pid, %error, "a running agent cannot be watched");
                 None
@@ -181,6 +191,39 @@ fn put_log_aside(dir: &MemberDir) {
 mod tests {
     use super::*;
     use crate::paths::StateDir;
+
+    /// Whoever reads the notes alone has to see that it runs.
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn an_agent_whose_engine_ended_before_it_noted_it_is_found_and_noted() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        use crate::address::Block;
+
+        let folder = tempfile::tempdir().unwrap();
+        let set = StateDir::create(folder.path()).unwrap().set("cart");
+        let executable = folder.path().join("agent");
+        fs::write(&executable, "#!/bin/sh\nkill -STOP $$\n").unwrap();
+        fs::set_permissions(&executable, fs::Permissions::from_mode(0o700)).unwrap();
+        let place = Block::Addresses(9, 9).place(MemberKind::Node, 0).unwrap();
+        let (member, kind) = ("cart-0".to_owned(), MemberKind::Node);
+        let launch = Launch { member, kind, executable, set, place, wish: Wish::default() };
+        let mut process = launch.start().unwrap();
+        let begun = AgentRecord { process: None, ..AgentRecord::load(&launch.dir()).unwrap().unwrap() };
+        launch.note(&begun);
+        // It has the command line of an agent once it is one.
+        let adopted = loop {
+            match launch.adopt(&begun) {
+                Some(adopted) => break adopted,
+                None => tokio::task::yield_now().await,
+            }
+        };
+        assert_eq!(adopted.id(), process.id());
+        let noted = AgentRecord { process: Some(process.id().clone()), ..begun };
+        assert_eq!(AgentRecord::load(&launch.dir()).unwrap(), Some(noted));
+        process.signal(rustix::process::Signal::KILL).unwrap();
+        process.ended().await;
+    }
 
     #[test]
     fn a_long_log_is_put_aside_and_a_short_one_goes_on() {

@@ -162,8 +162,8 @@ fn not_ready(unready: &[&Report]) -> Failure {
     let refused = unready.iter().filter(|report| why(report).is_some_and(print::report::is_refusal)).count();
     let code = if refused == unready.len() { Code::Fault } else { Code::NotHealthy };
     let problem = |report: &&Report| Problem {
-        message: match why(report) {
-            Some(condition) => format!("{} is not Ready: {}", report.name, condition.message),
+        message: match why(report).map(|condition| &condition.message).or(report.contradicted.as_ref()) {
+            Some(why) => format!("{} is not Ready: {why}", report.name),
             None => format!("{} is not Ready", report.name),
         },
         hint: None,
@@ -182,12 +182,13 @@ fn why(report: &Report) -> Option<&Condition> {
 /// The engine said so of what was applied, and what its members say now agrees: the status of an engine that was killed
 /// may be from before a change, or before everything was stopped.
 fn is_seen_ready(report: &Report) -> bool {
-    report.engine.is_some_and(|engine| engine.running) && report.is_ready() && report.confirmed
+    report.engine.is_some_and(|engine| engine.running) && report.is_ready() && report.contradicted.is_none()
 }
 
 /// Nothing is under way that could make it ready.
 fn is_stuck(report: &Report) -> bool {
-    if !report.is_current() {
+    // An engine that says Ready while its members do not has yet to hear of it.
+    if !report.is_current() || report.is_ready() {
         return false;
     }
     let progressing = |condition: &&Condition| condition.kind == ConditionType::Progressing;

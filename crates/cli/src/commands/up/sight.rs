@@ -45,7 +45,7 @@ impl Sight {
             engine,
             status: view.status.clone(),
             live: Live::default(),
-            confirmed: false,
+            contradicted: None,
         };
         self.views.borrow().iter().map(report).collect()
     }

@@ -17,7 +17,7 @@ pub(super) use self::saboteur::ClusterSaboteur;
 use super::{Set, ShowLine};
 use crate::{
     failure::{Code, Failure, nearest},
-    report::{Live, Report, is_ready},
+    report::{Live, Report},
     runtime, say,
 };
 
@@ -50,8 +50,7 @@ async fn told(remote: &Remote, redis: Published) -> Report {
         }
     };
     let status = status.unwrap_or_else(|| unseen(Timestamp::now()));
-    let confirmed = is_ready(&status);
-    Report { name, namespace: key.namespace, generation, engine: None, status, live, confirmed }
+    Report { name, namespace: key.namespace, generation, engine: None, status, live, contradicted: None }
 }
 
 /// Before any operator saw it.

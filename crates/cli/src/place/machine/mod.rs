@@ -21,7 +21,7 @@ use super::Set;
 use crate::{
     ask::ask,
     failure::{Code, Failure},
-    report::{Answers, Engine, Live, Report, is_ready},
+    report::{Answers, Engine, Live, Report, readiness},
 };
 
 /// An agent on this machine answers in well under a millisecond; a person does not wait longer than this.
@@ -33,21 +33,22 @@ pub(crate) async fn report(local: &Local, name: &str) -> Result<Report, Failure>
     let engine = local.engine()?.map(|process| process.pid);
     let now = Timestamp::now();
     let config = local.config(name)?;
-    let (status, live, confirmed) = match &config {
+    let (status, live, contradicted) = match &config {
         Some(config) => {
             let answers = ask(&local.agents(name)?, ANSWER).await;
             let live = Live::new(config, &answers);
             let published = published.unwrap_or_default();
             let judged = judged(local, name, config, &answers, &published, now)?;
-            let confirmed = is_ready(&judged);
-            (if engine.is_some() { published } else { judged }, live, confirmed)
+            let unready = readiness(&judged).filter(|ready| ready.status != ConditionStatus::True);
+            let contradicted = unready.map(|ready| ready.message.clone());
+            (if engine.is_some() { published } else { judged }, live, contradicted)
         }
-        None => (published.unwrap_or_else(|| not_started(engine.is_some(), now)), Live::default(), false),
+        None => (published.unwrap_or_else(|| not_started(engine.is_some(), now)), Live::default(), None),
     };
     let namespace = config.map_or_else(|| "default".to_owned(), |config| config.namespace);
     let engine = Some(Engine { running: engine.is_some(), pid: engine });
     let generation = local.store().get(name)?.and_then(|redis| redis.metadata.generation);
-    Ok(Report { name: name.to_owned(), namespace, generation, engine, status, live, confirmed })
+    Ok(Report { name: name.to_owned(), namespace, generation, engine, status, live, contradicted })
 }
 
 /// All sets, by name. One that cannot be read does not hide the others.

@@ -95,7 +95,7 @@ pub(crate) fn report() -> Report {
         engine: Some(Engine { running: true, pid: Some(7) }),
         status,
         live: Live { nodes: BTreeMap::from([("cart-0".to_owned(), figures)]), ..Live::default() },
-        confirmed: false,
+        contradicted: None,
     }
 }
 

@@ -4,6 +4,9 @@ use redoubt_redis::{Endpoint, Error};
 
 use crate::check::Finding;
 
+/// Findings that an error names: a move that was cut off leaves hundreds.
+const SAID: usize = 5;
+
 /// What failed, where and why; [`SlotsError::next`] says what to do about it.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum SlotsError {
@@ -127,7 +130,11 @@ fn reason(error: &Error) -> Option<&'static str> {
     causes.into_iter().find(|(words, _)| why.contains(words)).map(|(_, next)| next)
 }
 
+/// The first few: `redoubt cluster check` tells all.
 fn said(findings: &[Finding]) -> String {
-    let said: Vec<String> = findings.iter().map(ToString::to_string).collect();
+    let mut said: Vec<String> = findings.iter().take(SAID).map(ToString::to_string).collect();
+    if let Some(more @ 1..) = findings.len().checked_sub(SAID) {
+        said.push(format!("and {more} more; see `redoubt cluster check`"));
+    }
     said.join("; ")
 }

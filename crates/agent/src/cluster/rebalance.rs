@@ -121,7 +121,7 @@ fn shares(set: &SetConfig, cluster: &Cluster, weights: &BTreeMap<u32, u32>) -> R
         return Ok(shares);
     }
     let others = SlotSet::all().without(&owned);
-    Err(format!("{} slots ({others}) are owned by no shard that is named", others.len()))
+    Err(format!("{} are owned by no shard that is named", others.outline()))
 }
 
 /// Who owns the slots of a shard; of one that owns none, its only node that follows nobody.

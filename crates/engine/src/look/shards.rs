@@ -110,16 +110,12 @@ impl<'a> Look<'a> {
         }
         let all = owned_by(&shards);
         if all.len() < usize::from(SLOTS) {
-            let missing = SlotSet::all().without(&all);
+            let missing = SlotSet::all().without(&all).outline();
             if self.is_told_whole() {
-                let why = format!(
-                    "nobody says yet that he owns {} slots ({missing}) that have moved",
-                    missing.len()
-                );
+                let why = format!("nobody says yet that he owns {missing} that have moved");
                 return Err(Waiting::new("NodesDisagree", why));
             }
-            let why =
-                format!("nobody owns {} slots ({missing}); look at `redoubt cluster check`", missing.len());
+            let why = format!("nobody owns {missing}; look at `redoubt cluster check`");
             return Err(Waiting::new("SlotsUncovered", why));
         }
         Ok(())

@@ -147,7 +147,7 @@ fn available_slots(look: &Look<'_>) -> Aspect {
         .filter(|shard| !shard.serves())
         .map(|shard| {
             let slots = shard.slots();
-            let which = if slots.is_empty() { String::new() } else { format!(" (slots {slots})") };
+            let which = if slots.is_empty() { String::new() } else { format!(" with {}", slots.outline()) };
             format!("shard {}{which}", shard.number)
         })
         .collect();

@@ -9,6 +9,9 @@ pub const SLOTS: u16 = 16384;
 
 const WORDS: usize = SLOTS as usize / 64;
 
+/// Runs of slots that an outline shows.
+const OUTLINED: usize = 6;
+
 /// Any of the 16384 slots. Written as CLUSTER NODES writes them: `0-5460,9000`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SlotSet([u64; WORDS]);
@@ -87,6 +90,17 @@ impl SlotSet {
             }
         }
         ranges
+    }
+
+    /// How many there are and where the first of them lie, for a sentence: a move that was cut off leaves hundreds of
+    /// runs.
+    #[must_use]
+    pub fn outline(&self) -> String {
+        let ranges = self.ranges();
+        let shown = SlotRanges(&ranges[..ranges.len().min(OUTLINED)]);
+        let more = if ranges.len() > OUTLINED { ",..." } else { "" };
+        let count = self.len();
+        format!("{count} slot{} ({shown}{more})", if count == 1 { "" } else { "s" })
     }
 
     /// Reads `7` or `7-9` and adds it.
@@ -174,6 +188,15 @@ mod tests {
     use proptest::{collection::btree_set, prelude::*};
 
     use super::*;
+
+    #[test]
+    fn an_outline_is_short_whatever_it_tells_of() {
+        let outline = |text: &str| text.parse::<SlotSet>().unwrap().outline();
+        assert_eq!(outline("7"), "1 slot (7)");
+        assert_eq!(outline("0-5,9"), "7 slots (0-5,9)");
+        let scattered: SlotSet = (0..SLOTS).step_by(2).collect();
+        assert_eq!(scattered.outline(), "8192 slots (0,2,4,6,8,10,...)");
+    }
 
     #[test]
     fn what_is_no_slot_is_refused() {

@@ -221,7 +221,7 @@ impl Mover<'_> {
         let open = if outcome.left_open.is_empty() {
             String::new()
         } else {
-            format!("; still open: {}", outcome.left_open)
+            format!("; {} still open", outcome.left_open.outline())
         };
         Err(SlotsError::Move {
             slot: fault.slot,

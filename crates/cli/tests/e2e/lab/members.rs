@@ -1,6 +1,6 @@
 //! The members of the sets in a lab: how they are, connections to them, and their deaths.
 
-use std::{cell::Cell, collections::BTreeMap, fs};
+use std::{cell::Cell, collections::BTreeMap, fs, path::PathBuf};
 
 use redis::{Client, Connection, ConnectionAddr, IntoConnectionInfo as _, RedisConnectionInfo};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
@@ -143,9 +143,20 @@ impl Lab {
     /// The process of a member's agent.
     #[track_caller]
     pub(crate) fn agent(&self, name: &str, member: &str) -> Pid {
-        let note = self.state().join("redis").join(name).join("nodes").join(member).join("agent.json");
-        let note: Value = serde_json::from_slice(&fs::read(note).unwrap()).unwrap();
+        let note: Value = serde_json::from_slice(&fs::read(self.note(name, member)).unwrap()).unwrap();
         pid(&note["process"]["pid"]).expect("an agent that runs")
+    }
+
+    /// As the note of a member is when its engine dies before it can write down which process the agent is.
+    pub(crate) fn unnote(&self, name: &str, member: &str) {
+        let file = self.note(name, member);
+        let mut note: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+        note["process"] = Value::Null;
+        fs::write(file, note.to_string()).unwrap();
+    }
+
+    fn note(&self, name: &str, member: &str) -> PathBuf {
+        self.state().join("redis").join(name).join("nodes").join(member).join("agent.json")
     }
 
     /// Copies of everything that the nodes of a set have asked for since they are there, by any of their servers.

@@ -195,3 +195,17 @@ fn up_does_not_say_ready_before_the_roll_of_an_engine_that_was_killed_is_finishe
     assert_eq!(status["observedGeneration"], 3, "{status:#}");
     assert_eq!(status["nodes"].as_array().unwrap().len(), 4, "{status:#}");
 }
+
+#[test]
+fn an_agent_that_a_killed_engine_did_not_note_is_left_as_it_is_and_known_again() {
+    let lab = Lab::heavy();
+    let spec = redis("cart", "");
+    lab.up(&spec);
+    lab.whole("cart");
+    let (node, agent, engine) = ("cart-1", lab.agent("cart", "cart-1"), engine(&lab));
+    kill(engine);
+    gone(engine);
+    lab.unnote("cart", node);
+    lab.up(&spec);
+    assert_eq!(lab.agent("cart", node), agent);
+}

@@ -119,8 +119,8 @@ bench-failover: servers ## Measures write gaps of failovers beside plain Sentine
 	cargo bench --locked --package redoubt-cli --bench failover -- --rounds $(or $(ROUNDS),10)
 
 .PHONY: bench-slots
-bench-slots: servers ## Measures how fast slots move beside redis-cli --cluster: medians of ROUNDS (5)
-	cargo bench --locked --package redoubt-cli --bench slots -- --rounds $(or $(ROUNDS),5)
+bench-slots: servers ## Measures how fast slots move beside redis-cli --cluster: medians of ROUNDS (5), ONLY
+	cargo bench --locked --package redoubt-cli --bench slots -- --rounds $(or $(ROUNDS),5) $(addprefix --only ,$(ONLY))
 
 .PHONY: bench-kubernetes
 bench-kubernetes: ## Measures creation, write gaps and the operator at rest on a lab: ROUNDS (3), TENANTS (30), ONLY

@@ -15,7 +15,9 @@ use crate::{
 
 /// Nodes gossip every second with some of the others; a few rounds reach all, on a busy machine as well.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
-const AGAIN: Duration = Duration::from_millis(100);
+/// What one node was told reaches the others within milliseconds, if it is told at once.
+const SOON: Duration = Duration::from_millis(10);
+const LATER: Duration = Duration::from_millis(100);
 
 /// Looks again until the cluster is as wanted.
 pub(crate) async fn until(
@@ -25,6 +27,7 @@ pub(crate) async fn until(
     wanted: impl Fn(&Cluster) -> bool,
 ) -> Result<Cluster, SlotsError> {
     let end = Instant::now() + PATIENCE;
+    let mut pause = SOON;
     loop {
         let seen = look(access, entry).await;
         match seen {
@@ -33,7 +36,7 @@ pub(crate) async fn until(
             Ok(_) if Instant::now() > end => {
                 return Err(SlotsError::Waited { what: what.to_owned(), seconds: PATIENCE.as_secs() });
             }
-            _ => sleep(AGAIN).await,
+            _ => rest(&mut pause).await,
         }
     }
 }
@@ -44,13 +47,20 @@ pub async fn look_settled(access: &Access, entry: &Endpoint) -> Result<Cluster, 
     /// started, waits up to five before it serves again.
     const MOMENT: Duration = Duration::from_secs(10);
     let end = Instant::now() + MOMENT;
+    let mut pause = SOON;
     loop {
         let cluster = look(access, entry).await?;
         if Instant::now() > end || !may_pass(&check(&cluster)) {
             return Ok(cluster);
         }
-        sleep(AGAIN).await;
+        rest(&mut pause).await;
     }
+}
+
+/// The next one is longer.
+async fn rest(pause: &mut Duration) {
+    sleep(*pause).await;
+    *pause = (*pause * 2).min(LATER);
 }
 
 /// The bus may mend some of it without us. That a node calls the cluster down has a reason while slots are nobody's; a

@@ -1,9 +1,10 @@
 //! How fast slots move, beside `redis-cli --cluster reshard` on the same cluster with the same data.
 //!
-//! `make bench-slots`, or `make bench-slots ROUNDS=1`. Three masters; the tools take turns, each moving the same slots
-//! from the first master to the second or back, and each round sees the same machine. Every tool is timed as a whole
-//! process, with its look at the cluster before and after. A client asks the source for moved keys a thousand times a
-//! second meanwhile. After each move all keys are counted. Everything that was started is ended, also on Ctrl-C.
+//! `make bench-slots`, or `make bench-slots ROUNDS=1 ONLY=far` (or `small`, `mixed`, `dense`, `empty`). Three masters;
+//! the tools take turns, each moving the same slots from the first master to the second or back, and each round sees the
+//! same machine. Every tool is timed as a whole process, with its look at the cluster before and after. A client asks the
+//! source for moved keys a thousand times a second meanwhile. After each move all keys are counted. Everything that was
+//! started is ended, also on Ctrl-C.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for people")]
 
 mod cluster;
@@ -40,6 +41,8 @@ static ENDS: AtomicBool = AtomicBool::new(false);
 
 /// Data, a network, and how many slots go in one move.
 struct Case {
+    /// For `--only`.
+    word: &'static str,
     name: &'static str,
     data: fn() -> Data,
     round_trip: Duration,
@@ -47,11 +50,30 @@ struct Case {
 }
 
 const CASES: [Case; 5] = [
-    Case { name: "61 keys of 100 B a slot", data: Data::small, round_trip: Duration::ZERO, slots: 1000 },
-    Case { name: "mixed, 64 B to 1 MB", data: Data::mixed, round_trip: Duration::ZERO, slots: 1000 },
-    Case { name: "5000 keys of 100 B a slot", data: Data::dense, round_trip: Duration::ZERO, slots: 40 },
-    Case { name: "empty slots", data: Data::empty, round_trip: Duration::ZERO, slots: 4000 },
     Case {
+        word: "small",
+        name: "61 keys of 100 B a slot",
+        data: Data::small,
+        round_trip: Duration::ZERO,
+        slots: 1000,
+    },
+    Case {
+        word: "mixed",
+        name: "mixed, 64 B to 1 MB",
+        data: Data::mixed,
+        round_trip: Duration::ZERO,
+        slots: 1000,
+    },
+    Case {
+        word: "dense",
+        name: "5000 keys of 100 B a slot",
+        data: Data::dense,
+        round_trip: Duration::ZERO,
+        slots: 40,
+    },
+    Case { word: "empty", name: "empty slots", data: Data::empty, round_trip: Duration::ZERO, slots: 4000 },
+    Case {
+        word: "far",
         name: "61 keys of 100 B a slot, 1 ms away",
         data: Data::small,
         round_trip: Duration::from_millis(1),
@@ -85,7 +107,12 @@ fn rounds() -> Result<usize> {
 
 fn run(rounds: usize) -> Result<()> {
     end_when_asked()?;
-    for case in &CASES {
+    let only = std::env::args().skip_while(|arg| arg != "--only").nth(1);
+    if let Some(unknown) = only.as_deref().filter(|only| CASES.iter().all(|case| case.word != *only)) {
+        let words = CASES.map(|case| case.word).join(", ");
+        return Err(format!("--only knows {words}, and not {unknown:?}").into());
+    }
+    for case in CASES.iter().filter(|case| only.as_deref().is_none_or(|only| only == case.word)) {
         let figures = measure(case, rounds)?;
         println!("{}\n{figures}", case.name);
     }

@@ -6,11 +6,14 @@
 //! A slot without keys is closed only if the source says in the same breath that it is its to give: the word of a master
 //! that a failover has made a replica is not that of the clients' master.
 
+use std::time::Duration;
+
 use futures::future::join_all;
 use redoubt_redis::{
     Connection, Error, Mismatch, Value,
     cluster::{ClusterNode, ClusterNodes, NodeId, OpenSlotKind},
 };
+use tokio::time::Instant;
 
 use super::window::{Key, LISTED_KEYS, Work};
 
@@ -20,6 +23,8 @@ const ONLY_MASTERS: &str = "only with masters";
 /// Names of keys that the source is asked for at one go. It gathers them for some hundred microseconds, and serves nobody
 /// else meanwhile: all slots of a window at once made clients wait for 5 ms and more.
 const NAMES_AT_ONCE: usize = 1000;
+/// One that met nobody who was busy is enough.
+const PINGS: usize = 3;
 /// Slots whose fill is not known yet.
 const SLOTS_AT_FIRST: usize = 4;
 
@@ -59,6 +64,17 @@ impl Fault {
 }
 
 impl Ends {
+    /// How long the way to the target and back takes at best.
+    pub(super) async fn round_trip(&mut self) -> Result<Duration, Error> {
+        let mut least = Duration::MAX;
+        for _ in 0..PINGS {
+            let begun = Instant::now();
+            self.target.call(&["PING"]).await?;
+            least = least.min(begun.elapsed());
+        }
+        Ok(least)
+    }
+
     /// Does it all. A fault leaves slots open, which a later run finishes.
     pub(super) async fn perform(&mut self, work: Work) -> Result<Done, Fault> {
         self.open(&work.open).await?;

@@ -215,7 +215,8 @@ impl Mover<'_> {
             cut_arrivals(&mut ends.target).await?;
         }
         let slots = one.slots.iter().map(|slot| (slot, expected.get(&slot).copied().unwrap_or(0)));
-        let pair = Pair::new(self.options, self.report, lanes, slots);
+        let round_trip = ends.round_trip().await?;
+        let pair = Pair::new(self.options, self.report, lanes, round_trip, slots);
         let outcome = Box::pin(pair.run(ends, stop)).await;
         let Some(fault) = outcome.fault else { return Ok(outcome.moved.len()) };
         let open = if outcome.left_open.is_empty() {

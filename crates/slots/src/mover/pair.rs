@@ -11,6 +11,8 @@
 //! replaces it with the next try; but a client that deletes such a key at the source in between is sent to the target,
 //! and finds the copy when the target wakes up. MIGRATE has no way around this; the servers' own migration has.
 
+use std::time::Duration;
+
 use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use redoubt_redis::{Error, cluster::SlotSet};
 use tokio::time::{Instant, sleep_until};
@@ -63,11 +65,12 @@ struct Answer {
 }
 
 impl<'a> Pair<'a> {
-    /// These slots, each with how many keys it is expected to hold.
+    /// These slots, each with how many keys it is expected to hold, over a way to the target and back that takes so long.
     pub(super) fn new(
         options: &'a Options,
         report: &'a (dyn Fn(Event) + Send + Sync),
         lanes: Vec<Lane>,
+        round_trip: Duration,
         slots: impl IntoIterator<Item = (u16, u64)>,
     ) -> Self {
         let now = Instant::now();
@@ -75,7 +78,7 @@ impl<'a> Pair<'a> {
             options,
             report,
             window: Window::new(slots),
-            budget: Budget::new(options.max_pause),
+            budget: Budget::new(options.max_pause, round_trip),
             idle: lanes,
             sending: FuturesUnordered::new(),
             answered_at: now,
@@ -148,7 +151,7 @@ impl<'a> Pair<'a> {
         let begins = self.free_at.max(Instant::now());
         if let Some(rate) = self.options.rate {
             let nanos = weight(&batch.keys).saturating_mul(1_000_000_000) / rate.get();
-            self.free_at = begins + std::time::Duration::from_nanos(nanos);
+            self.free_at = begins + Duration::from_nanos(nanos);
         }
         begins
     }

@@ -15,6 +15,7 @@ mod partition;
 mod recovery;
 mod scaling;
 mod shard_drills;
+mod shard_outages;
 mod shards;
 mod shards_come_and_go;
 mod slow_disks;

@@ -25,5 +25,5 @@ pub use guard::Guard;
 pub use look::{look, strays};
 pub use members::{add, call, remove, spread};
 pub use mover::{Event, Method, Mover, Options, Stop, Summary};
-pub use repair::{Repair, Repairs, planned, repair};
+pub use repair::{Repair, Repairs, mark_strays, planned, repair};
 pub use settle::{is_unfinished, look_settled};

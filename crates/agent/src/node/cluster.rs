@@ -23,6 +23,7 @@ use super::{
     enter::{FIRST_LOOK, SLOWEST_LOOK},
     look::Seen,
     serve::Watchman,
+    strays::Search,
 };
 use crate::{
     agent::ANSWER,
@@ -60,6 +61,8 @@ pub(super) struct Tending {
     pub(super) asked: Option<Moment>,
     /// What was told last.
     pub(super) told: String,
+    /// Of keys that nobody is served from.
+    pub(super) search: Search,
 }
 
 impl Node {
@@ -229,6 +232,7 @@ impl Node {
         let Some(in_cluster) = &seen.cluster else { return };
         self.own_slots(server, watchman, &seen).await;
         self.join(server, watchman).await;
+        self.search_strays(&mut watchman.tending.search, seen.leads());
         let forming = self.is_forming().await;
         let unled = matches!(&seen.replication, Replication::Replica { .. }) && !seen.is_connected();
         let tending = &mut watchman.tending;

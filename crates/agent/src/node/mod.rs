@@ -15,6 +15,7 @@ mod moving;
 mod reconfigure;
 mod serve;
 mod start;
+mod strays;
 mod succeed;
 
 use std::{sync::Arc, time::Duration};

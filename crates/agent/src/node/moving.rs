@@ -1,7 +1,7 @@
 //! Moves slots of the cluster on a thread of its own: to compare what many nodes say of 16384 slots keeps a processor
 //! busy, and the main loop, which judges whether the server hangs, must not wait for that.
 
-use std::{io, sync::Arc, thread, time::Duration};
+use std::{future::Future, io, sync::Arc, thread, time::Duration};
 
 use redoubt_redis::Endpoint;
 use redoubt_slots::Access;
@@ -16,7 +16,7 @@ use super::{Node, leave::refusal};
 use crate::{agent::agent_credentials, cluster};
 
 /// Thousands of slots are counted in one call.
-const ANSWER: Duration = Duration::from_secs(5);
+pub(super) const SLOTS_ANSWER: Duration = Duration::from_secs(5);
 /// What is on its way when an agent ends: some hundred slots of some megabytes.
 const ARRIVED_WITHIN: Duration = Duration::from_secs(5);
 
@@ -46,7 +46,7 @@ impl Node {
         let enough = CancellationToken::new();
         let errand = Errand {
             access: Access::new(
-                self.agent.nodes.with_deadline(ANSWER),
+                self.agent.nodes.with_deadline(SLOTS_ANSWER),
                 Some(agent_credentials(&self.agent.secrets)),
             ),
             entry: self.me.server.clone(),
@@ -79,6 +79,13 @@ impl Node {
     }
 }
 
+/// Work on many slots, beside the main loop.
+pub(super) fn on_thread(work: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    thread::Builder::new().name("slots".to_owned()).spawn(move || runtime.block_on(work))?;
+    Ok(())
+}
+
 impl Moving {
     fn is_under_way(&mut self) -> bool {
         self.done.try_recv() == Err(TryRecvError::Empty)
@@ -87,10 +94,9 @@ impl Moving {
 
 impl Errand {
     fn start(self, reply: oneshot::Sender<Result<Rebalanced, Refusal>>) -> io::Result<oneshot::Receiver<()>> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (ended, done) = oneshot::channel();
-        thread::Builder::new().name("slots".to_owned()).spawn(move || {
-            runtime.block_on(self.run(reply));
+        on_thread(async move {
+            self.run(reply).await;
             drop(ended);
         })?;
         Ok(done)

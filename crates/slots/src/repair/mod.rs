@@ -2,6 +2,7 @@
 
 mod act;
 mod copies;
+mod heirs;
 mod plan;
 
 use std::{
@@ -12,6 +13,7 @@ use std::{
 use redoubt_redis::{Endpoint, cluster::NodeId};
 use tokio::time::{Instant, sleep};
 
+pub use heirs::mark_strays;
 pub use plan::Repair;
 
 use crate::{

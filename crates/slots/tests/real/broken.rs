@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use redoubt_redis::cluster::key_slot;
-use redoubt_slots::Repair;
+use redoubt_slots::{Repair, check, is_unfinished, mark_strays};
 
 use crate::{
     harness::Lab,
@@ -50,6 +50,25 @@ async fn keys_at_the_wrong_node_go_to_the_owner() {
     assert!(told.iter().any(|one| matches!(one, Repair::Fetch { .. })), "{told:?}");
     assert_eq!(lab.look().await.owner(slot).unwrap().endpoint, lab.servers[other].endpoint);
     filled(&lab, KEYS, 10).await;
+}
+
+/// As a replica that is promoted in the middle of a move: it holds the key, and knows of no slot on its way.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_of_which_nobody_knows_that_they_were_on_their_way_are_marked_and_go_to_the_owner() {
+    let lab = Lab::start(3, 0).await;
+    let slot = 12;
+    let tag = tag_of(slot);
+    lab.setslot(1, slot, &["IMPORTING", &lab.id(0).await]).await;
+    lab.connect(1).await.pipeline(&[vec!["ASKING"], vec!["SET", &tag, "sent"]]).await.unwrap();
+    lab.setslot(1, slot, &["STABLE"]).await;
+    assert_eq!(check(&lab.look().await), []);
+    let mark = || mark_strays(&lab.access, &lab.servers[1].endpoint);
+    assert_eq!(mark().await.unwrap().to_string(), "12");
+    let findings = check(&lab.look().await);
+    assert!(!findings.is_empty() && is_unfinished(&findings), "{findings:?}");
+    assert!(mark().await.unwrap().is_empty(), "once is enough");
+    mended(&lab).await;
+    assert_eq!(lab.at(0, &["GET", &tag]).await.as_str(), Ok("sent"));
 }
 
 /// The bus may settle it before we do, for whoever has the later epoch: that one's keys have to be there.

@@ -68,8 +68,8 @@ impl Node {
             return;
         }
         let what = format!(
-            "holds keys of {} slots that are others' ({slots}), which were on their way when the master before it died: they are marked as open, and brought to where clients look for them",
-            slots.len()
+            "holds keys of others' {}, which were on their way when the master before it died: they are marked as open, and brought to where clients look for them",
+            slots.outline()
         );
         self.agent.shared.notice("KeysOnTheirWay", what, true);
     }

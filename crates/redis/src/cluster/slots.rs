@@ -65,8 +65,8 @@ impl SlotSet {
 
     /// From the lowest.
     #[must_use = "iterators do nothing unless used"]
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = u16> + '_ {
-        (0..SLOTS).filter(|slot| self.contains(*slot))
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = u16> + use<> {
+        self.ranges().into_iter().flat_map(|(first, last)| first..=last)
     }
 
     /// What is in here but not in the other.
@@ -82,14 +82,26 @@ impl SlotSet {
     /// First and last slot of each unbroken run.
     #[must_use]
     pub fn ranges(&self) -> Vec<(u16, u16)> {
-        let mut ranges: Vec<(u16, u16)> = Vec::new();
-        for slot in self.iter() {
-            match ranges.last_mut() {
-                Some((_, last)) if *last + 1 == slot => *last = slot,
-                _ => ranges.push((slot, slot)),
-            }
+        let mut ranges = Vec::new();
+        let mut from = 0;
+        while let Some(first) = self.next(from, true) {
+            from = self.next(first, false).unwrap_or(SLOTS);
+            ranges.push((first, from - 1));
         }
         ranges
+    }
+
+    /// The first slot from this one on that is in here, or that is not.
+    fn next(&self, from: u16, is_in: bool) -> Option<u16> {
+        let mut seen = u64::MAX << (from % 64);
+        for (base, word) in (0..SLOTS).step_by(64).zip(&self.0).skip(usize::from(from / 64)) {
+            let bits = if is_in { *word } else { !word } & seen;
+            if bits != 0 {
+                return u16::try_from(bits.trailing_zeros()).ok().map(|bit| base + bit);
+            }
+            seen = u64::MAX;
+        }
+        None
     }
 
     /// How many there are and where the first of them lie, for a sentence: a move that was cut off leaves hundreds of
@@ -112,9 +124,13 @@ impl SlotSet {
         if first > last {
             return Err(fault());
         }
-        (first..=last).for_each(|slot| {
-            self.insert(slot);
-        });
+        for (base, word) in (0..SLOTS).step_by(64).zip(&mut self.0) {
+            if base + 63 >= first && base <= last {
+                let from = u64::MAX << first.saturating_sub(base);
+                let to = u64::MAX >> (base + 63).saturating_sub(last);
+                *word |= from & to;
+            }
+        }
         Ok(())
     }
 
@@ -185,7 +201,10 @@ impl fmt::Display for SlotRanges<'_> {
 mod tests {
     use std::collections::BTreeSet;
 
-    use proptest::{collection::btree_set, prelude::*};
+    use proptest::{
+        collection::{btree_set, vec},
+        prelude::*,
+    };
 
     use super::*;
 
@@ -204,6 +223,7 @@ mod tests {
         for text in ["", "-", "16384", "5-4", "1-", "x", "1-16384", "-1"] {
             assert!(set.insert_range(text).is_err(), "{text}");
         }
+        assert_eq!(SlotSet::all().ranges(), [(0, SLOTS - 1)]);
         assert!("0-5,x".parse::<SlotSet>().is_err());
         assert!(!set.insert(SLOTS) && !set.contains(SLOTS) && set.is_empty());
     }
@@ -216,6 +236,17 @@ mod tests {
             prop_assert_eq!(set.len(), slots.len());
             let rest: BTreeSet<u16> = set.without(&other).iter().collect();
             prop_assert_eq!(rest, &slots - &others);
+        }
+
+        #[test]
+        fn runs_are_their_slots(runs in vec((0..SLOTS, 0..500_u16), 0..9)) {
+            let runs: Vec<(u16, u16)> =
+                runs.into_iter().map(|(first, more)| (first, (first + more).min(SLOTS - 1))).collect();
+            let slots: BTreeSet<u16> = runs.iter().flat_map(|(first, last)| *first..=*last).collect();
+            let set: SlotSet = SlotRanges(&runs).to_string().parse().unwrap();
+            prop_assert!(set.iter().eq(slots.iter().copied()));
+            prop_assert!(set.iter().rev().eq(slots.iter().rev().copied()));
+            prop_assert!(set.ranges().windows(2).all(|two| two[0].1 + 1 < two[1].0), "{:?}", set);
         }
     }
 }

@@ -34,6 +34,9 @@ pub(crate) enum Fault {
     /// The server ended before it answered.
     #[error("the server ended while it started: {exit}; its last lines in the log say why")]
     EndedAtStart { exit: redoubt_supervise::Exit },
+    /// The server does not do what it is told.
+    #[error(transparent)]
+    Server(#[from] redoubt_redis::Error),
     /// The append-only file.
     #[error(transparent)]
     Aof(#[from] redoubt_serverconf::aof::AofError),

@@ -373,6 +373,8 @@ pub struct Metrics {
 pub struct CheckedFailover {
     /// What the old operator made of it is to be taken over, or was.
     pub adopted: bool,
+    /// A Redis elsewhere from which it is filled, as long as this is there.
+    pub bootstrap: Option<FailoverSource>,
     /// Labels of the resource that all its objects have too.
     pub labels: BTreeMap<String, String>,
     /// Where the data is.
@@ -387,6 +389,15 @@ pub struct CheckedFailover {
     pub not_honoured: Vec<Finding>,
     /// What is honoured and deserves a second look.
     pub warnings: Vec<Warning>,
+}
+
+/// A Redis elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailoverSource {
+    /// Name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
 }
 
 /// Where the data of a node is.

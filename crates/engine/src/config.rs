@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use redoubt_api::{self as api, CheckedRedis, CheckedSentinel, CheckedTopology};
+use redoubt_redis::Endpoint;
 use redoubt_wire::{
     API_VERSION,
     config::{
@@ -43,7 +44,13 @@ pub fn set_config(redis: &CheckedRedis, identity: &Identity, counts: Counts) -> 
             denied_commands: spec.auth.denied_commands.clone(),
         },
         agentless: redis.failover.as_ref().is_some_and(|failover| failover.adopted),
+        bootstrap: bootstrap(redis),
     }
+}
+
+fn bootstrap(redis: &CheckedRedis) -> Option<Endpoint> {
+    let source = redis.failover.as_ref()?.bootstrap.as_ref()?;
+    Some(Endpoint::new(source.host.clone(), source.port))
 }
 
 fn topology(topology: &CheckedTopology, identity: &Identity, counts: Counts) -> Topology {

@@ -5,9 +5,9 @@ use std::{collections::BTreeMap, time::Duration};
 use jiff::Timestamp;
 use redoubt_api::{
     AofFsync, Auth, CheckedCluster, CheckedFailover, CheckedRedis, CheckedSentinel, CheckedSpec,
-    CheckedTopology, Durability, Engine, FailoverData, FailoverPods, Finding, ImagePullPolicy, Key, Metrics,
-    NetworkPolicy, Persistence, Placement, RawObject, Resources, SentinelDoor, SentinelPods, Services,
-    Volume,
+    CheckedTopology, Durability, Engine, FailoverData, FailoverPods, FailoverSource, Finding,
+    ImagePullPolicy, Key, Metrics, NetworkPolicy, Persistence, Placement, RawObject, Resources, SentinelDoor,
+    SentinelPods, Services, Volume,
 };
 use redoubt_redis::Endpoint;
 use redoubt_wire::{
@@ -31,6 +31,11 @@ pub(crate) struct Scene {
     running: Counts,
     master: u32,
     tweaks: Vec<Tweak>,
+}
+
+/// The Redis from which [`Scene::filled`] is filled.
+pub(crate) fn outside() -> Endpoint {
+    Endpoint::new("old.shop", 6379)
 }
 
 /// The nodes of [`Scene::cluster`].
@@ -130,11 +135,11 @@ impl Scene {
         self
     }
 
-    /// This node leads.
     /// A `RedisFailover` of which this is said.
     pub(crate) fn failover(mut self, not_honoured: Vec<Finding>, warnings: Vec<Finding>) -> Self {
         self.redis.failover = Some(Box::new(CheckedFailover {
             adopted: false,
+            bootstrap: None,
             labels: BTreeMap::new(),
             data: FailoverData::EmptyDir(RawObject::default()),
             nodes: FailoverPods::default(),
@@ -146,6 +151,36 @@ impl Scene {
         self
     }
 
+    /// A `RedisFailover` that asks to be filled from [`outside`].
+    pub(crate) fn asks_to_be_filled(self) -> Self {
+        let mut scene = self.failover(Vec::new(), Vec::new());
+        let Endpoint { host, port } = outside();
+        if let Some(failover) = &mut scene.redis.failover {
+            failover.bootstrap = Some(FailoverSource { host, port });
+        }
+        scene
+    }
+
+    /// Such a one whose nodes hold all that is there, and follow it; nobody leads.
+    pub(crate) fn filled(self) -> Self {
+        let scene = self.asks_to_be_filled();
+        let waiting = || Phase::Waiting { why: "no node leads yet".to_owned(), until: None };
+        let scene = ["cart-sentinel-0", "cart-sentinel-1", "cart-sentinel-2"].into_iter().fold(
+            scene,
+            |scene, name| {
+                scene.voter(name, move |sentinel| (sentinel.phase, sentinel.master) = (waiting(), None))
+            },
+        );
+        ["cart-0", "cart-1", "cart-2"].into_iter().fold(scene, |scene, name| {
+            scene.node(name, |node| {
+                let (link_up, syncing) = (true, false);
+                (node.ready, node.joined) = (true, false);
+                node.replication = Some(Replication::Replica { master: outside(), link_up, syncing });
+            })
+        })
+    }
+
+    /// This node leads.
     pub(crate) fn master_at(mut self, ordinal: u32) -> Self {
         self.master = ordinal;
         self

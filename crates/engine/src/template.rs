@@ -84,6 +84,7 @@ fn lines(spec: &CheckedSpec) -> String {
 fn failover_lines(failover: &CheckedFailover) -> String {
     let CheckedFailover {
         adopted: _,
+        bootstrap: _,
         labels: _,
         data,
         nodes,

@@ -21,7 +21,7 @@ pub use live::{
     ApplyError, Change, Overruled, Unwritten, apply_access, apply_live, plan_live, removed, set_access,
     unwritten,
 };
-pub use node::{CLUSTER_MEMORY, ELECTABLE, NO_FAILOVER, NOT_ELECTABLE, NodeLaunch, Start, node_conf};
+pub use node::{CLUSTER_MEMORY, ELECTABLE, Login, NO_FAILOVER, NOT_ELECTABLE, NodeLaunch, Start, node_conf};
 pub use sentinel::{
     Epochs, Memory, SentinelChange, SentinelChanges, SentinelLaunch, Stale, plan_sentinel,
     refresh_sentinel_conf, sentinel_conf, stale_entries,

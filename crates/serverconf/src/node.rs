@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use redoubt_redis::{Endpoint, conf::ConfFile};
 use redoubt_wire::{
     config::{NodeEntry, SetConfig},
-    secrets::{REPLICATION_USER, Secrets},
+    secrets::{Password, REPLICATION_USER, Secrets},
 };
 use secrecy::ExposeSecret as _;
 
@@ -33,11 +33,52 @@ pub enum Start {
     Master,
     /// As replica of the server announced here.
     ReplicaOf(Endpoint),
+    /// As replica of a server outside of the set, which knows none of its users.
+    CopyOf(Endpoint),
     /// As its own memory of the cluster (`nodes.conf`) says.
     Member {
         /// What its files hold may be voted for: it leads by them.
         electable: bool,
     },
+}
+
+impl Start {
+    fn follows(&self) -> Option<&Endpoint> {
+        match self {
+            Self::ReplicaOf(master) | Self::CopyOf(master) => Some(master),
+            Self::Master | Self::Member { .. } => None,
+        }
+    }
+
+    fn login(&self) -> Login {
+        match self {
+            Self::CopyOf(_) => Login::Outside,
+            Self::Master | Self::ReplicaOf(_) | Self::Member { .. } => Login::Set,
+        }
+    }
+}
+
+/// As whom a server logs in at the one it follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Login {
+    /// At a node of its set: as the user that is there for this.
+    Set,
+    /// At a server outside of the set: by the application's password, or by none where the application has none.
+    Outside,
+}
+
+impl Login {
+    /// The directives that say so; an empty value says nothing.
+    #[must_use]
+    pub fn directives(self, set: &SetConfig, secrets: &Secrets) -> [(&'static str, String); 2] {
+        let clear = |password: &Password| password.current().expose_secret().to_owned();
+        let (user, password) = match self {
+            Self::Set => (REPLICATION_USER, clear(&secrets.replication)),
+            Self::Outside if set.access.auth => ("", clear(&secrets.application)),
+            Self::Outside => ("", String::new()),
+        };
+        [("masteruser", user.to_owned()), ("masterauth", password)]
+    }
 }
 
 /// Where a server in a cluster keeps what it knows of it: its id, its slots, the others, its votes.
@@ -97,11 +138,14 @@ fn replication(
     file.add(&["replica-announce-ip"], &[&node.server.host]);
     file.add(&["replica-announce-port"], &[node.server.port.to_string()]);
     // A replica holds what its files held until it is in sync: nobody may elect it before its agent raises this.
-    let priority = if matches!(launch.start, Start::ReplicaOf(_)) { NOT_ELECTABLE } else { ELECTABLE };
-    file.add(&["replica-priority"], &[priority]);
-    file.add(&["masteruser"], &[REPLICATION_USER]);
-    file.add(&["masterauth"], &[secrets.replication.current().expose_secret()]);
-    if let Start::ReplicaOf(master) = &launch.start {
+    let follows = launch.start.follows();
+    file.add(&["replica-priority"], &[if follows.is_some() { NOT_ELECTABLE } else { ELECTABLE }]);
+    for (name, value) in
+        launch.start.login().directives(set, secrets).iter().filter(|(_, value)| !value.is_empty())
+    {
+        file.add(&[name], &[value]);
+    }
+    if let Some(master) = follows {
         file.add(&["replicaof"], &[master.host.clone(), master.port.to_string()]);
     }
     file.add(&["min-replicas-to-write"], &[launch.min_replicas_to_write.to_string()]);
@@ -187,6 +231,22 @@ mod tests {
         assert_eq!(file.all(&["save"]).collect::<Vec<_>>(), [["3600", "1"], ["300", "100"]]);
         assert_eq!(file.all(&["user"]).count(), 4);
         assert!(conf(&set, &node_launch()).get(&["replicaof"]).is_none());
+    }
+
+    /// It knows none of the set's users, and what it wants is the password of the application.
+    #[test]
+    fn a_server_outside_of_the_set_is_followed_with_the_password_of_the_application() {
+        let mut set = set(3, 3);
+        let launch = NodeLaunch { start: Start::CopyOf(Endpoint::new("old.shop", 6380)), ..node_launch() };
+        for (auth, password) in [(true, Some("password")), (false, None)] {
+            set.access.auth = auth;
+            let file = conf(&set, &launch);
+            assert_eq!(file.get(&["replicaof"]).unwrap(), ["old.shop", "6380"]);
+            assert_eq!(file.get(&["replica-priority"]).unwrap(), [NOT_ELECTABLE]);
+            assert!(file.get(&["masteruser"]).is_none());
+            let said = file.get(&["masterauth"]).map(|words| words[0].clone());
+            assert_eq!(said.as_deref(), password);
+        }
     }
 
     #[test]

@@ -37,6 +37,10 @@ pub struct SetConfig {
     /// Some nodes may still be as another operator left them, without an agent: then their servers are asked.
     #[serde(default, skip_serializing_if = "is_false")]
     pub agentless: bool,
+    /// A Redis outside of the set from which it is filled. As long as it is there and the set has no master of its own,
+    /// all nodes follow it and nobody leads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bootstrap: Option<Endpoint>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]

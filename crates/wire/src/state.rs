@@ -241,6 +241,23 @@ pub struct Record {
     pub link_up: bool,
 }
 
+/// What the data set of a [`Record`] begins with when it is a copy of a Redis outside of the set.
+const COPY_OF: &str = "copy-of-";
+
+/// The data set of what was copied from this Redis outside of the set.
+#[must_use]
+pub fn copied_data_set(from: &Endpoint) -> String {
+    format!("{COPY_OF}{from}")
+}
+
+impl Record {
+    /// A copy of a Redis outside of the set: the set has no data set of its own yet, as far as this node knows.
+    #[must_use]
+    pub fn is_copied(&self) -> bool {
+        self.data_set.starts_with(COPY_OF)
+    }
+}
+
 /// What changes all the time.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

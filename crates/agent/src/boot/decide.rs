@@ -46,11 +46,11 @@ pub(crate) struct Survey {
 /// What to do now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Decision {
-    /// Start as a replica of this master.
+    /// Start as a replica of this master, or of the Redis outside of the set from which it is filled.
     Follow(Endpoint),
     /// Start as master.
     Lead {
-        /// Nobody ever had data: a data set begins here.
+        /// A data set begins here: nobody ever had data, or what there is was copied from outside of the set.
         new_data_set: bool,
         /// For the log and the event.
         why: String,
@@ -91,10 +91,18 @@ pub(crate) fn decide(set: &SetConfig, survey: &Survey) -> Decision {
         return wait(format!("{} is not part of the configuration", survey.me));
     };
     let facts = Facts::new(set, survey);
+    if let Some(outside) = set.bootstrap.as_ref().filter(|_| facts.is_unled()) {
+        return Decision::Follow(outside.clone());
+    }
     match facts.living_master() {
         Ok(Some(master)) => return Decision::Follow(master),
         Ok(None) => {}
         Err(why) => return wait(why),
+    }
+    if let Some((name, outside)) = facts.still_filled() {
+        return wait(format!(
+            "{name} still follows {outside}, which is no node of the set; how far its data goes is known once it has let go"
+        ));
     }
     if facts.living_replicas() {
         return match facts.named {
@@ -153,19 +161,22 @@ fn after_outage(set: &SetConfig, survey: &Survey, facts: &Facts<'_>, me: &Endpoi
         Ok(Some(best)) if best != survey.me => {
             wait(format!("{best} holds the most advanced data and will lead"))
         }
-        Ok(Some(_)) => lead_with_data(facts, me),
+        Ok(Some(_)) => lead_with_data(survey, facts, me),
     }
 }
 
 /// This node is the most advanced of those present.
-fn lead_with_data(facts: &Facts<'_>, me: &Endpoint) -> Decision {
+fn lead_with_data(survey: &Survey, facts: &Facts<'_>, me: &Endpoint) -> Decision {
     let why = "most advanced data of all nodes present".to_owned();
     match facts.named {
         Some(named) if named != me => Decision::Elect(Election::ForMe { named: named.clone() }),
         None if facts.any_name() => {
             wait("the Sentinels do not agree on a master, so there can be no vote yet".to_owned())
         }
-        Some(_) | None => Decision::Lead { new_data_set: false, why },
+        Some(_) | None => {
+            let new_data_set = survey.own.record().is_some_and(Record::is_copied);
+            Decision::Lead { new_data_set, why }
+        }
     }
 }
 
@@ -262,6 +273,26 @@ impl<'a> Facts<'a> {
         }
     }
 
+    /// The set never had a master of its own, as far as anybody says: what is here was copied from outside of it.
+    fn is_unled(&self) -> bool {
+        let leads = |replication: &Replication| matches!(replication, Replication::Master { .. });
+        !self.any_name()
+            && !self.living().any(|(_, replication)| leads(replication))
+            && self.records().all(|(_, record)| record.is_copied())
+    }
+
+    /// A node with a whole copy that still follows somebody outside of the set, and whom: its data grows, until it lets
+    /// go. One without is no candidate.
+    fn still_filled(&self) -> Option<(&'a str, &'a Endpoint)> {
+        self.living().find_map(|(peer, replication)| match replication {
+            Replication::Replica { master, .. } if self.set.node_at(master).is_none() => {
+                let record = peer.state.as_ref()?.on_disk.record()?;
+                record.is_copied().then_some((peer.name.as_str(), master))
+            }
+            Replication::Replica { .. } | Replication::Master { .. } => None,
+        })
+    }
+
     /// Living copies of the data. A server that came back and was never in sync holds what its files held: its
     /// record speaks for it.
     fn living_replicas(&self) -> bool {
@@ -341,11 +372,14 @@ const ADVICE: &str = "look at both, then empty the data folder of the one to giv
 
 /// Which of two records is ahead; `None` when nobody can say.
 ///
-/// By epoch, then by having been master in it, then by offset within one replication history. Never by the number of
+/// What was copied from outside of the set is behind whatever went on from it inside. Else the data set must be the same:
+/// by epoch, then by having been master in it, then by offset within one replication history. Never by the number of
 /// keys, never by a clock.
 pub(crate) fn compare(a: &Record, b: &Record) -> Option<Ordering> {
     if a.data_set != b.data_set {
-        return None;
+        let both_copied = a.is_copied() && b.is_copied();
+        let by_origin = b.is_copied().cmp(&a.is_copied());
+        return Some(by_origin).filter(|order| !both_copied && order.is_ne());
     }
     let by_epoch = a.epoch.cmp(&b.epoch).then(a.master.cmp(&b.master));
     if by_epoch != Ordering::Equal {

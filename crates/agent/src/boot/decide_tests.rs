@@ -46,6 +46,7 @@ fn set(nodes: usize) -> SetConfig {
         },
         grace_period_ms: 30_000,
         agentless: false,
+        bootstrap: None,
         access: Access::usual(true),
     }
 }
@@ -137,6 +138,10 @@ impl Case {
     }
     fn decision(&self) -> Decision {
         decide(&set(3), &self.0)
+    }
+    /// What is decided while the resource asks for the set to be filled.
+    fn filled(&self) -> Decision {
+        decide(&SetConfig { bootstrap: Some(outside()), ..set(3) }, &self.0)
     }
     fn waits(&self) -> bool {
         matches!(self.decision(), Decision::Wait { .. })
@@ -300,4 +305,82 @@ fn a_longer_history_is_ahead_of_the_one_it_went_on_from() {
     assert_eq!(compare(&promoted, &record(1, 150)), Some(Ordering::Greater));
     assert_eq!(compare(&record(1, 150), &promoted), Some(Ordering::Less));
     assert_eq!(compare(&promoted, &record(1, 151)), None);
+}
+
+fn outside() -> Endpoint {
+    Endpoint::new("old.shop", 6379)
+}
+
+/// Of a node in sync with [`outside`] up to there.
+fn copied(offset: u64) -> Record {
+    Record { data_set: redoubt_wire::state::copied_data_set(&outside()), ..record(0, offset) }
+}
+
+fn filling(record: Option<Record>) -> NodeState {
+    let replication = Replication::Replica { master: outside(), link_up: true, syncing: false };
+    NodeState { joined: false, ..node(Phase::Running, Some(replication), record) }
+}
+
+#[test]
+fn a_set_is_filled_from_outside_whoever_else_answers() {
+    let follows = Decision::Follow(outside());
+    assert_eq!(seen_by(0).filled(), follows);
+    assert_eq!(seen_by(2).peer(0, None).peer(1, filling(Some(copied(9)))).filled(), follows);
+    assert_eq!(
+        seen_by(0).own(copied(5)).sentinels([const { SentinelAnswer::Unreachable }; 3]).filled(),
+        follows
+    );
+}
+
+/// A set that has led takes nothing from outside any more: it would be the end of what was written to it.
+#[test]
+fn nobody_follows_the_outside_once_the_set_has_data_of_its_own() {
+    assert!(seen_by(0).own(led(0, 10)).filled() != Decision::Follow(outside()));
+    assert_eq!(seen_by(0).own(copied(5)).peer(1, master()).filled(), Decision::Follow(at(1)));
+    assert!(seen_by(0).own(copied(5)).named(1).filled() != Decision::Follow(outside()));
+    assert!(seen_by(0).peer(1, waiting(Some(led(0, 10)))).filled() != Decision::Follow(outside()));
+}
+
+#[test]
+fn the_copy_that_goes_furthest_leads_and_begins_a_data_set() {
+    let case = |me: usize, own| seen_by(me).own(copied(own));
+    let ahead = case(2, 300).peer(0, waiting(Some(copied(200)))).peer(1, waiting(None));
+    assert!(matches!(ahead.decision(), Decision::Lead { new_data_set: true, .. }));
+    assert!(case(0, 200).peer(2, waiting(Some(copied(300)))).waits());
+    // Equal: the lowest ordinal alone.
+    let equal = |me: usize| {
+        (0..3).filter(|n| *n != me).fold(case(me, 300), |case, n| case.peer(n, waiting(Some(copied(300)))))
+    };
+    assert_eq!([0, 1, 2].map(|me| equal(me).leads()), [true, false, false]);
+}
+
+#[test]
+fn nobody_leads_while_another_copy_still_grows() {
+    let case = |peer| seen_by(0).own(copied(300)).peer(1, peer).peer(2, waiting(Some(copied(300))));
+    assert!(case(filling(Some(copied(300)))).waits());
+    assert!(case(filling(Some(copied(300)))).waited(3600).waits());
+    // One that was never whole is no candidate, and joins whoever leads.
+    let unfinished = NodeState { on_disk: OnDisk::UnfinishedCopy, ..filling(None) };
+    assert!(case(unfinished).leads());
+}
+
+#[test]
+fn copies_of_two_different_servers_stop_the_start() {
+    let other = Record { data_set: redoubt_wire::state::copied_data_set(&at(9)), ..copied(900) };
+    assert!(seen_by(0).own(copied(300)).peer(1, waiting(Some(other))).waited(3600).waits());
+}
+
+/// It died before anybody could follow it.
+#[test]
+fn who_led_already_is_ahead_of_every_copy() {
+    assert!(seen_by(2).own(led(0, 0)).peer(0, waiting(Some(copied(900)))).leads());
+    assert!(seen_by(0).own(copied(900)).peer(2, waiting(Some(led(0, 0)))).waits());
+}
+
+#[test]
+fn a_set_that_was_never_filled_does_not_begin_empty() {
+    let unfinished = || NodeState { on_disk: OnDisk::UnfinishedCopy, ..waiting(None) };
+    let mut case = seen_by(0).peer(1, unfinished()).peer(2, unfinished()).waited(3600);
+    case.0.own = OnDisk::UnfinishedCopy;
+    assert!(case.waits());
 }

@@ -49,6 +49,7 @@ pub(super) fn set(shards: u32, nodes: u32) -> SetConfig {
         },
         grace_period_ms: 30_000,
         agentless: false,
+        bootstrap: None,
         access: Access::usual(true),
     }
 }

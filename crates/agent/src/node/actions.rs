@@ -48,6 +48,7 @@ impl Node {
         if self.agent.set.sentinel().is_none() {
             return;
         }
+        self.be_filled(server, watchman).await;
         self.join(server, watchman).await;
         self.elect_if_due(server, watchman).await;
         self.leave_full_disk(server, watchman).await;
@@ -82,7 +83,11 @@ impl Node {
             seen.link_up()
                 && (seen.cluster.is_none() || matches!(seen.replication, Replication::Replica { .. }))
         });
-        if watchman.joined || !in_sync || !self.make_electable(server).await {
+        if watchman.joined
+            || self.durable.outside().is_some()
+            || !in_sync
+            || !self.make_electable(server).await
+        {
             return;
         }
         watchman.joined = true;
@@ -189,7 +194,9 @@ impl Node {
                 let why = format!(
                     "this replica follows another than {master}, whom a Sentinel majority names: it is re-pointed"
                 );
-                self.point(server, watchman, Some(&master), "ReplicaRepointed", &why).await;
+                if self.point(server, watchman, Some(&master), "ReplicaRepointed", &why).await {
+                    self.durable.set_outside(None);
+                }
             }
         }
     }
@@ -209,7 +216,7 @@ impl Node {
         self.change_master(request).await;
     }
 
-    /// REPLICAOF; a master that steps down also cuts its clients, so that they look for the new one.
+    /// REPLICAOF; a master that steps down also cuts its clients, so that they look for the new one. True: it is done.
     async fn point(
         &self,
         server: &mut Server,
@@ -217,26 +224,26 @@ impl Node {
         master: Option<&Endpoint>,
         reason: &str,
         why: &str,
-    ) {
+    ) -> bool {
         let steps_down = master.is_some() && watchman.leads();
         let done = async {
             let connection = server.connection().await?;
+            if self.durable.outside().is_some() {
+                self.log_in_at_set(connection).await?;
+            }
             connection.replicaof(master).await?;
             if steps_down {
                 connection.client_kill_normal().await?;
             }
             Ok::<(), redoubt_redis::Error>(())
         };
-        match done.await {
-            Ok(()) => self.agent.shared.notice(reason, why, true),
-            Err(error) => {
-                self.agent.shared.notice(
-                    reason,
-                    format!("{why}; it failed and is tried again: {error}"),
-                    true,
-                );
-            }
-        }
+        let done = done.await;
+        let told = match &done {
+            Ok(()) => why.to_owned(),
+            Err(error) => format!("{why}; it failed and is tried again: {error}"),
+        };
+        self.agent.shared.notice(reason, told, true);
+        done.is_ok()
     }
 }
 

@@ -26,6 +26,8 @@ pub(super) struct Memory {
     joined: bool,
     #[serde(default)]
     aof_to_come: bool,
+    #[serde(default)]
+    outside: Option<Endpoint>,
 }
 
 /// How a server begins.
@@ -70,6 +72,8 @@ pub(super) struct Durable {
     persistent: bool,
     bootstrapped: bool,
     joined: bool,
+    /// The Redis outside of the set that the server follows, or stopped following to be compared with the others.
+    outside: Option<Endpoint>,
 }
 
 impl Durable {
@@ -87,6 +91,7 @@ impl Durable {
             persistent: false,
             bootstrapped: false,
             joined: false,
+            outside: None,
         }
     }
 
@@ -173,6 +178,7 @@ impl Durable {
             persistent,
             joined: self.joined,
             aof_to_come: self.aof_to_come,
+            outside: self.outside.clone(),
         }
     }
 
@@ -184,6 +190,35 @@ impl Durable {
         self.persistent = memory.persistent;
         self.joined = memory.joined;
         self.aof_to_come = memory.aof_to_come;
+        self.outside = memory.outside;
+    }
+
+    /// Whom the server follows outside of the set; nobody once it has a place in it.
+    pub(super) fn outside(&self) -> Option<&Endpoint> {
+        self.outside.as_ref()
+    }
+
+    /// From now on the server follows this one outside of the set, or nobody outside.
+    pub(super) fn set_outside(&mut self, outside: Option<Endpoint>) {
+        if self.outside != outside {
+            self.data_set_of = None;
+            self.outside = outside;
+        }
+    }
+
+    /// What this node holds was copied from outside of the set, and was whole at some time.
+    pub(super) fn holds_copied(&self) -> bool {
+        self.on_disk.record().is_some_and(Record::is_copied)
+    }
+
+    /// The server follows nobody any more who could have it grow: this is how far its data goes. A copy that was begun
+    /// anew, and is not whole, is no part of it.
+    pub(super) fn freeze(&mut self, seen: &Seen) {
+        if let OnDisk::Data(record) = &mut self.on_disk
+            && record.replid == seen.replid
+        {
+            record.offset = record.offset.max(seen.offset);
+        }
     }
 
     /// The server has been in sync since it started.

@@ -72,7 +72,7 @@ impl Seen {
         }
     }
 
-    fn read(info: &Info, at: Moment) -> Option<Self> {
+    pub(super) fn read(info: &Info, at: Moment) -> Option<Self> {
         let replication = info.replication().ok()?;
         let persistence = info.persistence();
         let offset = replication.offset();
@@ -181,7 +181,7 @@ impl Node {
         if whole == Some(false) {
             watchman.missing_at = Some(now);
         }
-        if !seen.loading && watchman.joined {
+        if !seen.loading && (watchman.joined || self.durable.outside().is_some()) {
             self.last_seen = Some(LastSeen { master, offset: seen.offset, replid: seen.replid.clone() });
             self.durable.saw(&seen);
         }

@@ -12,6 +12,7 @@ mod lead;
 mod leave;
 mod look;
 mod moving;
+mod outside;
 mod reconfigure;
 mod serve;
 mod start;
@@ -27,6 +28,7 @@ use redoubt_wire::{config::NodeEntry, state::Phase};
 use self::{
     durable::{Beginning, Durable},
     moving::Moving,
+    outside::LetGo,
     serve::After,
 };
 use crate::{agent::Agent, backoff::Backoff, fault::Fault, server};
@@ -89,12 +91,11 @@ pub(crate) async fn run(agent: Agent) -> Result<(), Fault> {
     redoubt_serverconf::sweep(&agent.args.data).await;
     let mut node = Node::new(agent, version)?;
     let mut backoff = Backoff::new(FIRST_RESTART, SLOWEST_RESTART);
-    let mut inherited = node.inherit()?;
+    let mut running = node.inherit()?.map(|server| (node.inherited_role(), server));
     node.recall();
     loop {
-        let (role, started) = if let Some(server) = inherited.take() {
-            let joined = node.durable.is_joined();
-            (Role { inherited: true, joined, blank: !joined, ..Role::default() }, Ok(server))
+        let (role, started) = if let Some((role, server)) = running.take() {
+            (role, Ok(server))
         } else {
             node.keep_data_folder();
             let Some(role) = node.enter().await else { return Ok(()) };
@@ -106,9 +107,17 @@ pub(crate) async fn run(agent: Agent) -> Result<(), Fault> {
                 After::Stopped => return Ok(()),
                 After::Again => continue,
                 After::Succeed => {
-                    inherited = node.hand_down(server).await;
+                    running = node.hand_down(server).await.map(|server| (node.inherited_role(), server));
                     continue;
                 }
+                After::LetGo => match node.let_go(&mut server).await {
+                    LetGo::Serves(role) => {
+                        running = Some((role, server));
+                        continue;
+                    }
+                    LetGo::Again => continue,
+                    LetGo::Stopped => return Ok(()),
+                },
                 After::Ended { how, hung } => {
                     node.mourn(&how, hung).await;
                     how

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use redoubt_serverconf::{
-    ApplyError, Change, NodeLaunch, Refusal, Start, TrialError, apply_access, apply_live, check, defaults,
+    ApplyError, Change, Login, NodeLaunch, Refusal, Start, TrialError, apply_access, apply_live, check,
+    defaults,
     files::{off_thread, replace},
     node_conf, plan_live, removed, set_access,
 };
@@ -105,7 +106,7 @@ impl Node {
         let changes = plan_live(&running, &self.agent.set, &new.set, &defaults);
         let mut restart = apply_live(connection, &changes).await?;
         let (old, access) = ((&*self.agent.set, &self.agent.secrets), (&*new.set, &new.secrets));
-        apply_access(connection, old, access).await?;
+        apply_access(connection, old, access, self.login()).await?;
         let path = self.conf_path();
         let written = off_thread(move || replace(&path, conf.as_bytes())).await;
         written.map_err(|error| NotTaken::Failed(error.to_string()))?;
@@ -128,6 +129,9 @@ impl Node {
         let seen = watchman.seen.as_ref();
         let start = match seen.map(|seen| &seen.replication) {
             _ if self.is_clustered() => Start::Member { electable: watchman.joined },
+            Some(Replication::Replica { master, .. }) if self.login() == Login::Outside => {
+                Start::CopyOf(master.clone())
+            }
             Some(Replication::Replica { master, .. }) => Start::ReplicaOf(master.clone()),
             Some(Replication::Master { .. }) | None => Start::Master,
         };

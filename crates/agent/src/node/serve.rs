@@ -37,6 +37,8 @@ pub(super) enum After {
     Stopped,
     /// The server followed a master that is dead, and is stopped: the boot rules are asked again.
     Again,
+    /// The server, which runs on, is to follow nobody outside of the set any more: the boot rules are asked what else.
+    LetGo,
     /// The agent is to become its successor.
     Succeed,
     /// The server ended.
@@ -90,6 +92,8 @@ pub(super) struct Watchman {
     pub(super) leaves_at: Option<tokio::time::Instant>,
     /// Its place in the cluster.
     pub(super) tending: Tending,
+    /// It was said that the Redis outside of the set was never copied as a whole.
+    pub(super) told_unfilled: bool,
 }
 
 impl Watchman {
@@ -136,6 +140,7 @@ impl Node {
             rights_due: role.inherited,
             leaves_at: None,
             tending: Tending { blank: role.blank, ..Tending::default() },
+            told_unfilled: false,
         };
         let mut next = tokio::time::Instant::now();
         loop {
@@ -163,6 +168,9 @@ impl Node {
                     if self.is_stranded(&mut watchman) {
                         self.leave_stranded(server).await;
                         return After::Again;
+                    }
+                    if self.is_to_let_go(&watchman) {
+                        return After::LetGo;
                     }
                     next = tokio::time::Instant::now() + self.pause(&watchman);
                 }
@@ -225,6 +233,7 @@ impl Node {
         let now = self.agent.clock.now();
         // In a cluster it waits for its master where it is.
         let waits = !self.is_clustered()
+            && self.durable.outside().is_none()
             && watchman.elect.is_none()
             && !watchman.joined
             && watchman.named != NamedMaster::Leads
@@ -238,6 +247,8 @@ impl Node {
         let mut pause = match &watchman.seen {
             None => EAGER,
             Some(_) if !watchman.hang.silent_for().is_zero() => WORRIED,
+            // Whom nobody here looks after may be away for days.
+            Some(seen) if !seen.settled() && self.durable.outside().is_some() => EAGER * 4,
             Some(seen) if !seen.settled() => EAGER,
             Some(_) if !watchman.files_settled && watchman.files_fault.is_none() => EAGER * 4,
             Some(_) if self.durable.is_copying() => EAGER * 4,

@@ -33,6 +33,9 @@ impl Node {
             data_dir: self.agent.args.data.clone(),
             start: match &role.follow {
                 _ if self.is_clustered() => Start::Member { electable: role.joined },
+                Some(master) if self.agent.set.bootstrap.as_ref() == Some(master) => {
+                    Start::CopyOf(master.clone())
+                }
                 Some(master) => Start::ReplicaOf(master.clone()),
                 None => Start::Master,
             },
@@ -40,6 +43,10 @@ impl Node {
             min_replicas_to_write: self.first_fence(),
         };
         let conf = node_conf(&self.agent.set, &self.me, &self.agent.secrets, &launch);
+        self.durable.set_outside(match &launch.start {
+            Start::CopyOf(outside) => Some(outside.clone()),
+            Start::Master | Start::ReplicaOf(_) | Start::Member { .. } => None,
+        });
         self.durable.begin(&role.beginning, self.is_persistent(), files.turns_aof_on).await?;
         let path = self.conf_path();
         let spawn = Spawn::new(&self.agent.args.server_binary).arg(&path).dir(&self.agent.args.data);

@@ -1,6 +1,6 @@
 //! Handing the running server down to a newer version of the agent.
 
-use super::Node;
+use super::{Node, Role};
 use crate::{agent::server_endpoint, fault::Fault, server::Server, succession};
 
 impl Node {
@@ -16,6 +16,12 @@ impl Node {
             false,
         );
         Ok(Some(Server::owning(child, lines, endpoint, self.agent.nodes.clone())))
+    }
+
+    /// What a server that was inherited is.
+    pub(super) fn inherited_role(&self) -> Role {
+        let joined = self.durable.is_joined();
+        Role { inherited: true, joined, blank: !joined, ..Role::default() }
     }
 
     /// Becomes the successor. Comes back only when that fails; `None` when the server is lost with it.

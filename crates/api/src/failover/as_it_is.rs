@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use super::{
+    bootstrap,
     raw::{
         Claim, CommandRename, EmptyDir, Exporter, FailoverResources, FailoverStorage, Others, RedisFailover,
         SentinelSettings,
@@ -15,8 +16,8 @@ use super::{
     unhonoured,
 };
 use crate::{
-    FailoverData, FailoverExporter, FailoverPods, Placement, RawObject, Resources, SentinelPods,
-    raw::Quantity,
+    FailoverData, FailoverExporter, FailoverPods, FailoverSource, Placement, RawObject, Resources,
+    SentinelPods, raw::Quantity,
 };
 
 /// What the old operator calls a claim that has no name.
@@ -27,6 +28,7 @@ const EXPORTER: [&str; 6] =
 
 /// What a `Redis` has no field for.
 pub(super) struct Extra {
+    pub(super) bootstrap: Option<FailoverSource>,
     pub(super) labels: BTreeMap<String, String>,
     pub(super) data: FailoverData,
     pub(super) nodes: FailoverPods,
@@ -38,6 +40,7 @@ pub(super) struct Extra {
 pub(super) fn translate(failover: &RedisFailover, to: &mut Translator) -> Extra {
     let (redis, sentinel) = (&failover.spec.redis, &failover.spec.sentinel);
     Extra {
+        bootstrap: bootstrap::translate(failover, to),
         labels: labels(failover, to),
         data: data(&redis.storage),
         nodes: pods("spec.redis", &redis.others, &redis.exporter, to),

@@ -2,6 +2,7 @@
 //! people wrote it, and as the `Redis` it amounts to.
 
 mod as_it_is;
+mod bootstrap;
 mod directives;
 mod metadata;
 mod pods;

@@ -240,7 +240,7 @@ fn a_misspelt_field_is_named_with_the_nearest_one() {
     );
 }
 
-const FAULTS: [(&str, &[&str]); 14] = [
+const FAULTS: [(&str, &[&str]); 16] = [
     ("{redis: {customConfig: ['']}}", &["spec.redis.customConfig.0"]),
     ("{redis: {customConfig: [hz 10, appendonly]}}", &["spec.redis.customConfig.1"]),
     ("{sentinel: {customConfig: [loglevel]}}", &["spec.sentinel.customConfig.0"]),
@@ -251,6 +251,8 @@ const FAULTS: [(&str, &[&str]); 14] = [
     ("{sentinel: {customConfig: [down-after-milliseconds soon]}}", &["spec.sentinel.customConfig.0"]),
     ("{sentinel: {customConfig: [quorum 9]}}", &["spec.sentinel.customConfig.0"]),
     ("{bootstrapNode: {}}", &["spec.bootstrapNode.host"]),
+    ("{bootstrapNode: {host: a, port: '70000'}}", &["spec.bootstrapNode.port"]),
+    ("{bootstrapNode: {host: \"a 1\\nport 2\"}}", &["spec.bootstrapNode.host"]),
     ("{redis: {replicas: 51}}", &["spec.redis.replicas"]),
     ("{redis: {terminationGracePeriod: -5}}", &["spec.redis.terminationGracePeriod"]),
     (
@@ -552,19 +554,31 @@ mod as_it_is {
         }
     }
 
-    /// To start without its data would be worse than not to start.
     #[test]
-    fn what_should_follow_another_redis_is_refused() {
-        let faults = refused(&failover("{bootstrapNode: {host: 10.0.0.1}}"));
-        assert_eq!(paths(&faults), ["spec.bootstrapNode"]);
-        assert_eq!(refused(&failover("{bootstrapNode: {host: 10.0.0.1, enabled: false}}")), []);
+    fn a_redis_elsewhere_is_followed_at_the_port_that_is_written_or_the_usual_one() {
+        for (node, port) in [
+            ("{host: old.shop}", Some(6379)),
+            ("{host: old.shop, port: ''}", Some(6379)),
+            ("{host: old.shop, port: '6380'}", Some(6380)),
+            ("{host: old.shop, port: 6381, enabled: true}", Some(6381)),
+            ("{host: old.shop, enabled: false}", None),
+        ] {
+            let extra = extra(&format!("{{bootstrapNode: {node}}}"));
+            let source = port.map(|port| crate::FailoverSource { host: "old.shop".to_owned(), port });
+            assert_eq!(extra.bootstrap, source, "{node}");
+            assert_eq!(paths(&extra.warnings).contains(&"spec.bootstrapNode"), port.is_some(), "{node}");
+        }
+        let lone = "{bootstrapNode: {host: a}, redis: {replicas: 1}, sentinel: {enabled: false}}";
+        assert_eq!(paths(&refused(&failover(lone))), ["spec.bootstrapNode"]);
+        let sentinels = extra("{bootstrapNode: {host: a, allowSentinels: true}}");
+        assert_eq!(paths(&sentinels.not_honoured), ["spec.bootstrapNode.allowSentinels"]);
     }
 
     #[test]
     fn bad_input_is_named_here_too() {
-        for (spec, expected) in FAULTS.iter().filter(|(spec, _)| !spec.contains("bootstrapNode")) {
+        for (spec, expected) in FAULTS {
             let faults = refused(&failover(spec));
-            assert_eq!(paths(&faults), *expected, "{spec}: {faults:?}");
+            assert_eq!(paths(&faults), expected, "{spec}: {faults:?}");
         }
     }
 

@@ -1,6 +1,8 @@
 //! From a `RedisFailover` to the `Redis` it amounts to. Pure.
 
-use super::{as_it_is, directives, metadata, pods, raw::RedisFailover, sentinel, storage, unhonoured};
+use super::{
+    as_it_is, bootstrap, directives, metadata, pods, raw::RedisFailover, sentinel, storage, unhonoured,
+};
 use crate::{
     ADOPT, CheckedFailover, CheckedRedis, Fault, Finding, Redis, SentinelDoor, Warning, check,
     check::check_unnamed,
@@ -42,6 +44,7 @@ pub struct Translation {
 pub fn translate(failover: &RedisFailover, around: Surroundings) -> Result<Translation, Vec<Fault>> {
     let mut to = Translator::new(Purpose::Convert, Redis::new(&failover.metadata.name));
     common(failover, around, &mut to);
+    bootstrap::translate(failover, &mut to);
     to.finish()
 }
 
@@ -253,13 +256,15 @@ impl Translator {
         extra: as_it_is::Extra,
     ) -> Result<CheckedRedis, Vec<Fault>> {
         let mut spec = self.judged(check_unnamed(&self.redis))?;
-        let as_it_is::Extra { labels, data, nodes, sentinels, sentinel_pods, denied_commands } = extra;
+        let as_it_is::Extra { bootstrap, labels, data, nodes, sentinels, sentinel_pods, denied_commands } =
+            extra;
         spec.auth.sentinel_door = SentinelDoor::Open;
         spec.auth.denied_commands = denied_commands;
         let Self { not_honoured, warnings, .. } = self;
         let adopted = failover.metadata.annotations.get(ADOPT).is_some_and(|value| value == "true");
         let extra = CheckedFailover {
             adopted,
+            bootstrap,
             labels,
             data,
             nodes,

@@ -79,7 +79,6 @@ pub(super) fn note(failover: &RedisFailover, to: &mut Translator) {
     others("spec.sentinel", &rest(&spec.sentinel.others, to.purpose), &MEMBERS, to);
     others("spec.redis.resources", &spec.redis.resources.others, &[], to);
     ports(failover, to);
-    bootstrap(failover, to);
     if to.purpose == Purpose::Convert {
         without_counterpart(failover, to);
     }
@@ -198,32 +197,4 @@ fn ports(failover: &RedisFailover, to: &mut Translator) {
     if port.is_some_and(|port| port.trim_matches('"') != "26379") {
         to.not_honoured("spec.sentinel.port", "Sentinels listen on 26379", "let clients connect to 26379");
     }
-}
-
-fn bootstrap(failover: &RedisFailover, to: &mut Translator) {
-    let Some(node) = &failover.spec.bootstrap_node else { return };
-    if node.enabled == Some(false) {
-        return;
-    }
-    if node.host.is_empty() {
-        to.fault(
-            "spec.bootstrapNode.host",
-            "is missing: nobody can be followed",
-            "name the host, or remove spec.bootstrapNode",
-        );
-        return;
-    }
-    if to.purpose == Purpose::Run {
-        to.fault(
-            "spec.bootstrapNode",
-            "a Redis elsewhere cannot be followed yet, and without its data nothing is started",
-            "remove it to start empty, or keep the old operator until the data is moved",
-        );
-        return;
-    }
-    to.not_honoured(
-        "spec.bootstrapNode",
-        "a Redis elsewhere cannot be followed yet: the new one would start empty",
-        "keep the RedisFailover until the data is moved",
-    );
 }

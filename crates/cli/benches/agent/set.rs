@@ -170,6 +170,7 @@ fn config() -> SetConfig {
         },
         grace_period_ms: 30_000,
         agentless: false,
+        bootstrap: None,
         access: Access::usual(true),
     }
 }

@@ -10,6 +10,7 @@ mod door;
 mod drills;
 mod failover;
 mod fault;
+mod filled;
 mod game;
 mod life;
 mod machines;

@@ -52,6 +52,7 @@ pub(crate) fn config() -> SetConfig {
         },
         grace_period_ms: 30_000,
         agentless: false,
+        bootstrap: None,
         access: Access::usual(true),
     }
 }

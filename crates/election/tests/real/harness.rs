@@ -160,6 +160,7 @@ fn set(net: &str, shape: &Shape) -> SetConfig {
         },
         grace_period_ms: 10_000,
         agentless: false,
+        bootstrap: None,
         access: Access::usual(false),
     }
 }

@@ -28,6 +28,11 @@ impl<'a> Look<'a> {
             .find(|endpoint| named.iter().filter(|other| *other == endpoint).count() >= needed)
     }
 
+    /// The Redis outside of the set that the nodes follow, as long as the set has no master of its own.
+    pub(crate) fn outside(&self) -> Option<&Endpoint> {
+        self.config.bootstrap.as_ref().filter(|_| self.named_master().is_none())
+    }
+
     /// The named master, if it is a member.
     pub(crate) fn master(&self) -> Option<&'a MemberView> {
         self.world.node_at(self.named_master()?)
@@ -73,6 +78,9 @@ impl<'a> Look<'a> {
     }
 
     fn nobody_named(&self) -> Waiting {
+        if let Some(outside) = self.outside() {
+            return self.filling(outside);
+        }
         let answering = self.sentinels().filter(|view| view.sentinel().is_some()).count();
         let why = format!(
             "no majority of the Sentinels names a master ({answering} of {} answer); the agents decide who leads as soon as enough of them answer",
@@ -81,6 +89,25 @@ impl<'a> Look<'a> {
         // Whom the platform cannot run never answers by itself.
         let said = [Some(why), self.troubles()].into_iter().flatten().collect::<Vec<_>>().join("; ");
         Waiting::new("NoMaster", said)
+    }
+
+    /// The nodes follow somebody outside, until the resource says no more that they shall.
+    fn filling(&self, outside: &Endpoint) -> Waiting {
+        let faults: Vec<String> = (self.nodes().map(|view| (view, self.standing(view))))
+            .filter(|(_, standing)| !standing.is_good())
+            .map(|(view, standing)| format!("{}: {}", view.member.name, standing.fault()))
+            .collect();
+        let why = if faults.is_empty() {
+            format!(
+                "all nodes hold what {outside} has, and follow it; stop the writers there, then remove spec.bootstrapNode: the node that is ahead leads"
+            )
+        } else {
+            format!(
+                "the nodes are filled from {outside}; leave spec.bootstrapNode until all hold what it has: {}",
+                faults.join("; ")
+            )
+        };
+        Waiting::new("Bootstrapping", why)
     }
 
     /// What the platform says of those it cannot run, each trouble once: `cart-0, cart-1: no machine takes its pod`.

@@ -14,6 +14,9 @@ impl Look<'_> {
         let Some(sentinel) = view.sentinel() else {
             return Standing::bad("unreachable", "a data node answers at its address");
         };
+        if self.outside().is_some() && matches!(sentinel.phase, Phase::Waiting { .. }) {
+            return Standing::good("waits for a master");
+        }
         if let Some(standing) = in_phase(&sentinel.phase) {
             return standing;
         }

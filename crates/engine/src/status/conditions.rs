@@ -37,7 +37,7 @@ pub(super) fn of(look: &Look<'_>, activity: &Activity, previous: &[Condition]) -
         aspects.push((ConditionType::SentinelQuorum, sentinel_quorum(look)));
     }
     if let Some(failover) = &look.redis.failover {
-        aspects.push((ConditionType::Honoured, honoured(&failover.not_honoured)));
+        aspects.push((ConditionType::Honoured, honoured(look, &failover.not_honoured)));
         aspects.push((ConditionType::Questionable, questionable(&failover.warnings)));
     }
     let condition = |(kind, aspect): (ConditionType, Aspect)| Condition {
@@ -177,6 +177,11 @@ fn available_slots(look: &Look<'_>) -> Aspect {
 
 /// "No" takes a majority that could have said "yes".
 fn nobody_named(look: &Look<'_>) -> Aspect {
+    if let Some(outside) = look.outside() {
+        let message =
+            format!("the nodes follow {outside}, from which they are filled: none of them takes writes");
+        return Aspect::new(ConditionStatus::False, "Bootstrapping", message);
+    }
     let answering = look.sentinels().filter(|view| view.sentinel().is_some()).count();
     let enough = answering >= majority(look.voters()) as usize || answering == look.voters() as usize;
     let status = if enough { ConditionStatus::False } else { ConditionStatus::Unknown };
@@ -271,22 +276,28 @@ fn sentinel_quorum(look: &Look<'_>) -> Aspect {
 }
 
 /// Every field that is not honoured, with what to do.
-fn honoured(missed: &[Remark]) -> Aspect {
+fn honoured(look: &Look<'_>, missed: &[Remark]) -> Aspect {
+    let late = look.config.bootstrap.is_some() && look.outside().is_none();
+    let late = late.then(|| {
+        let why = "is not honoured: the nodes have a master among them, and follow nobody outside any more";
+        Remark::at("spec.bootstrapNode", why).hint("remove it")
+    });
+    let missed: Vec<&Remark> = missed.iter().chain(&late).collect();
     if missed.is_empty() {
         return Aspect::new(ConditionStatus::True, "EveryField", "every field that is written is honoured");
     }
-    Aspect::new(ConditionStatus::False, "NotHonoured", listed(missed))
+    Aspect::new(ConditionStatus::False, "NotHonoured", listed(&missed))
 }
 
 fn questionable(warnings: &[Remark]) -> Aspect {
     if warnings.is_empty() {
         return Aspect::new(ConditionStatus::False, "NothingToSay", "nothing deserves a second look");
     }
-    Aspect::new(ConditionStatus::True, "SecondLook", listed(warnings))
+    Aspect::new(ConditionStatus::True, "SecondLook", listed(&warnings.iter().collect::<Vec<_>>()))
 }
 
 /// One a line, since each has a `;` of its own.
-fn listed(remarks: &[Remark]) -> String {
+fn listed(remarks: &[&Remark]) -> String {
     remarks.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 

@@ -69,6 +69,31 @@ fn a_failover_names_every_field_that_is_not_honoured_and_what_deserves_a_second_
 }
 
 #[test]
+fn a_set_that_is_filled_from_outside_says_how_far_it_is_and_takes_nothing_down() {
+    let filled = || Scene::sentinel().filled();
+    assert_is(&filled(), Ready, False, "Bootstrapping");
+    assert_is(&filled(), Available, False, "Bootstrapping");
+    assert_is(&filled(), Degraded, False, "AllWell");
+    assert_is(&filled(), Honoured, True, "EveryField");
+    let said = |scene: Scene| condition(&scene.status(), Ready).message.clone();
+    assert!(said(filled()).starts_with("all nodes hold what old.shop:6379 has"), "{}", said(filled()));
+    let copying = said(filled().syncing("cart-1"));
+    assert!(copying.contains("leave spec.bootstrapNode") && copying.contains("cart-1: "), "{copying}");
+    for scene in [filled(), filled().outdated("cart-1"), filled().outdated("cart-1").syncing("cart-2")] {
+        assert_eq!(scene.plan().step, None);
+    }
+}
+
+#[test]
+fn a_set_that_has_a_master_says_that_it_follows_nobody_outside() {
+    let scene = Scene::sentinel().asks_to_be_filled();
+    assert_is(&scene, Ready, True, "AsAsked");
+    assert_is(&scene, Honoured, False, "NotHonoured");
+    let said = scene.status();
+    assert!(condition(&said, Honoured).message.starts_with("spec.bootstrapNode: is not honoured"));
+}
+
+#[test]
 fn a_converged_set_is_ready_and_says_so() {
     let status = Scene::sentinel().master_at(1).status();
     let told: Vec<_> = status.conditions.iter().map(|c| (c.kind, c.status, c.reason.as_str())).collect();

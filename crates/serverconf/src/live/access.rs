@@ -2,10 +2,12 @@
 
 use redoubt_redis::{Connection, Error};
 use redoubt_wire::{config::SetConfig, secrets::Secrets};
-use secrecy::ExposeSecret as _;
 
 use super::apply::{ApplyError, Left};
-use crate::acl::{self, User};
+use crate::{
+    acl::{self, User},
+    node::Login,
+};
 
 /// Makes the users what they should be, then logs in at the master with today's password. Connections that are open
 /// stay open; a server accepts a new password before it uses one.
@@ -15,6 +17,7 @@ pub async fn apply_access(
     connection: &mut Connection,
     before: (&SetConfig, &Secrets),
     after: (&SetConfig, &Secrets),
+    login: Login,
 ) -> Result<(), ApplyError> {
     let old = acl::node_users(before.0, before.1);
     let changed = acl::changed(&old, &acl::node_users(after.0, after.1));
@@ -32,9 +35,9 @@ pub async fn apply_access(
             Err(lost) => return Err(lost.into()),
         }
     }
-    let password = |secrets: &Secrets| secrets.replication.current().expose_secret().to_owned();
-    if password(before.1) != password(after.1) {
-        connection.config_set(&[("masterauth", &password(after.1))]).await?;
+    let wanted = login.directives(after.0, after.1);
+    if login.directives(before.0, before.1) != wanted {
+        connection.config_set(&wanted.each_ref().map(|(name, value)| (*name, value.as_str()))).await?;
     }
     Ok(())
 }

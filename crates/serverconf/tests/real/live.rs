@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{binary, net, set, whole::Whole};
 use redoubt_redis::Connection;
-use redoubt_serverconf::{ApplyError, Change, apply_access, apply_live, defaults, plan_live, removed};
+use redoubt_serverconf::{ApplyError, Change, Login, apply_access, apply_live, defaults, plan_live, removed};
 use redoubt_wire::{config::SetConfig, secrets::Password};
 
 fn with(set: &SetConfig, directives: &[(&str, &str)]) -> SetConfig {
@@ -104,8 +104,8 @@ async fn rights_and_passwords_are_changed_while_it_runs() {
     secrets.replication = Password::new("next").unwrap();
     let mut application = whole.application(node).await;
 
-    apply_access(&mut agent, before, (&set, &secrets)).await.unwrap();
-    apply_access(&mut agent, before, (&set, &secrets)).await.unwrap();
+    apply_access(&mut agent, before, (&set, &secrets), Login::Set).await.unwrap();
+    apply_access(&mut agent, before, (&set, &secrets), Login::Set).await.unwrap();
     assert_eq!(shown(&mut agent, "masterauth").await, "next");
     application.call(&["CONFIG", "SET", "hz", "11"]).await.unwrap();
     node.connect(None, "another").await.call(&["ACL", "LIST"]).await.unwrap();

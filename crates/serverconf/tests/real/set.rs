@@ -68,6 +68,7 @@ pub(crate) fn set_at(net: &str, nodes: usize, sentinels: usize) -> SetConfig {
         },
         grace_period_ms: 30_000,
         agentless: false,
+        bootstrap: None,
         access: Access::usual(true),
     }
 }

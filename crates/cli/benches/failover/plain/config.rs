@@ -100,6 +100,7 @@ fn set() -> SetConfig {
         },
         grace_period_ms: 30_000,
         agentless: false,
+        bootstrap: None,
         access: Access { admin_commands: true, ..Access::usual(false) },
     }
 }

@@ -55,6 +55,7 @@ pub(crate) fn set(nodes: usize, sentinels: usize) -> Arc<SetConfig> {
         },
         grace_period_ms: 10_000,
         agentless: false,
+        bootstrap: None,
         access: Access::usual(false),
     })
 }

@@ -39,13 +39,17 @@ fn by_cluster(ride: &Value, stopped: &AtomicBool, mut out: File) {
     while !stopped.load(Ordering::Relaxed) {
         let key = format!("{}:{number}", ride["prefix"].as_str().unwrap());
         match step(&mut connection, &key, number, deaths) {
-            Ok(true) => {
+            Ok(Step::Written) => {
                 writeln!(out, "ok {number}").unwrap();
                 number += 1;
                 pause(2);
             }
-            Ok(false) => writeln!(out, "retry {key} went with its master").unwrap(),
-            Err(error) if error.code() == Some("TRYAGAIN") || (deaths && is_of_a_death(&error)) => {
+            Ok(Step::Gone) => writeln!(out, "retry {key} went with its master").unwrap(),
+            Ok(Step::Open(error)) => {
+                writeln!(out, "retry {error}").unwrap();
+                pause(10);
+            }
+            Err(error) if deaths && is_of_a_death(&error) => {
                 writeln!(out, "retry {error}").unwrap();
                 pause(10);
             }
@@ -54,16 +58,32 @@ fn by_cluster(ride: &Value, stopped: &AtomicBool, mut out: File) {
     }
 }
 
-/// False: what was written went with its master.
-fn step(connection: &mut ClusterConnection, key: &str, number: u64, deaths: bool) -> RedisResult<bool> {
+/// What came of a step.
+enum Step {
+    Written,
+    /// What was written went with its master.
+    Gone,
+    /// The tries for the two keys were over before their slot had arrived.
+    Open(RedisError),
+}
+
+fn step(connection: &mut ClusterConnection, key: &str, number: u64, deaths: bool) -> RedisResult<Step> {
     connection.set::<_, _, ()>(key, number)?;
     match connection.get::<_, Option<u64>>(key)? {
-        None if deaths => return Ok(false),
+        None if deaths => return Ok(Step::Gone),
         found => assert_eq!(found, Some(number), "{key} after it was set"),
     }
     let pair = [(format!("{{{key}}}:a"), number), (format!("{{{key}}}:b"), number)];
-    connection.mset::<_, _, ()>(&pair)?;
-    Ok(true)
+    match connection.mset::<_, _, ()>(&pair) {
+        Ok(()) => Ok(Step::Written),
+        Err(error) if is_of_an_open_slot(&error) => Ok(Step::Open(error)),
+        Err(error) => Err(error),
+    }
+}
+
+/// Two keys that are nowhere yet: the giver sends to the taker (ASK), who has them tried again (TRYAGAIN).
+fn is_of_an_open_slot(error: &RedisError) -> bool {
+    matches!(error.kind(), ErrorKind::Server(ServerErrorKind::Ask | ServerErrorKind::TryAgain))
 }
 
 /// Its tries at a node that is gone, or is no master any more, are over.

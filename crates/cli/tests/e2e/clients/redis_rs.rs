@@ -33,7 +33,8 @@ fn by_cluster(ride: &Value, stopped: &AtomicBool, mut out: File) {
     if let Some(password) = ride["password"].as_str() {
         client = client.password(password);
     }
-    let mut connection = client.build().unwrap().get_connection().unwrap();
+    let client = client.build().unwrap();
+    let mut connection = client.get_connection().unwrap();
     let deaths = ride["deaths"] == true;
     let mut number = 0;
     while !stopped.load(Ordering::Relaxed) {
@@ -51,6 +52,10 @@ fn by_cluster(ride: &Value, stopped: &AtomicBool, mut out: File) {
             }
             Err(error) if deaths && is_of_a_death(&error) => {
                 writeln!(out, "retry {error}").unwrap();
+                // It keeps connections to servers that have ended, and stands still on them for minutes (Broken pipe).
+                if let Ok(fresh) = client.get_connection() {
+                    connection = fresh;
+                }
                 pause(10);
             }
             Err(error) => panic!("not in its documentation: {error}"),

@@ -199,3 +199,37 @@ fn is_stuck(report: &Report) -> bool {
 fn names_of(reports: &[&Report]) -> String {
     reports.iter().map(|report| report.name.as_str()).collect::<Vec<_>>().join(", ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{print::report::tests::report, report::is_ready};
+
+    /// As an engine that has nothing to do says it.
+    fn said(ready: ConditionStatus, contradicted: Option<&str>) -> Report {
+        let mut report = report();
+        report.contradicted = contradicted.map(str::to_owned);
+        let mut progressing = report.status.conditions[0].clone();
+        (progressing.kind, progressing.status) = (ConditionType::Progressing, ConditionStatus::False);
+        report.status.conditions[0].status = ready;
+        report.status.conditions.push(progressing);
+        assert_eq!(is_ready(&report.status), ready == ConditionStatus::True);
+        report
+    }
+
+    #[test]
+    fn members_that_do_not_say_ready_yet_are_waited_for_and_what_nothing_is_done_about_is_not() {
+        let (well, behind) =
+            (said(ConditionStatus::True, None), said(ConditionStatus::True, Some("cart-1 loads")));
+        assert!(is_seen_ready(&well) && !is_seen_ready(&behind));
+        assert!(!is_stuck(&behind) && is_stuck(&said(ConditionStatus::False, None)));
+    }
+
+    #[test]
+    fn what_members_contradict_is_said() {
+        let mut behind = said(ConditionStatus::True, Some("cart-1 loads"));
+        behind.status.conditions.retain(|condition| condition.kind == ConditionType::Ready);
+        let failure = not_ready(&[&behind]);
+        assert_eq!(failure.problems[0].message, "cart is not Ready: cart-1 loads");
+    }
+}

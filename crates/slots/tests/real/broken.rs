@@ -219,7 +219,8 @@ async fn a_node_that_the_others_forgot_comes_back() {
     }
     assert_eq!(lab.look().await.nodes.len(), 3, "the node itself knows all of them");
     let told = mended(&lab).await;
-    assert!(told.iter().any(|one| matches!(one, Repair::Meet { .. })), "{told:?}");
+    // Valkey from 8.1 on meets it again by itself, once it has had no word from the others for some seconds.
+    assert!(told.iter().all(|one| matches!(one, Repair::Meet { .. })), "{told:?}");
     filled(&lab, KEYS, 10).await;
     assert_eq!(count(&lab).await, KEYS as u64);
 }

@@ -97,11 +97,14 @@ async fn survives(end: usize, how: How) {
     lab.repair().await.unwrap();
     lab.whole().await;
     filled(&lab, KEYS, 100).await;
-    let mut added = 0;
+    let mut there = KEYS;
     for adder in adders {
-        added += adder.end().await;
+        let (added, lost) = adder.end().await;
+        // What a master answers in its last moment it may not have sent to its replica yet.
+        assert!(lost.len() <= usize::from(how == How::Died), "lost of {added}: {lost:?}");
+        there += added - lost.len();
     }
-    assert_eq!(count(&lab).await, KEYS as u64 + added);
+    assert_eq!(count(&lab).await, there as u64);
 }
 
 /// What it has sent by then is at the target, and at its heir as well.
@@ -206,13 +209,16 @@ impl Adder {
         Self { stop, task }
     }
 
-    /// Stops it, and finds every key; how many.
-    async fn end(self) -> u64 {
+    /// Stops it, and looks for every key: how many it has added, and which of them are gone.
+    async fn end(self) -> (usize, Vec<String>) {
         self.stop.store(true, Ordering::Relaxed);
         let (mut client, added) = self.task.await.unwrap();
+        let mut lost = Vec::new();
         for key in &added {
-            assert_eq!(client.call(&["GET", key]).await.0.as_str(), Ok(key.as_str()), "{key} is lost");
+            if client.call(&["GET", key]).await.0.as_str() != Ok(key.as_str()) {
+                lost.push(key.clone());
+            }
         }
-        added.len() as u64
+        (added.len(), lost)
     }
 }

@@ -26,9 +26,9 @@ fn nobody() -> Endpoint {
 
 /// What came of letting go.
 pub(super) enum LetGo {
-    /// The server has its place in the set.
+    /// The server has its place in the set, or is where it was.
     Serves(Role),
-    /// It ended, or was ended: the boot rules begin with what is on disk.
+    /// It ended: the boot rules begin with what is on disk.
     Again,
     /// The agent was asked to stop, and the server is stopped.
     Stopped,
@@ -106,8 +106,9 @@ impl Node {
     pub(super) async fn let_go(&mut self, server: &mut Server) -> LetGo {
         let outside = self.durable.outside().map_or_else(String::new, ToString::to_string);
         if let Err(error) = self.stop_following(server).await {
-            tracing::warn!(%error, "the server cannot be told to follow {outside} no more: it starts again");
-            return self.end_beside(server, LetGo::Again).await;
+            // It may hold the only copy. Whether it hangs is judged while it serves.
+            tracing::warn!(%error, "the server is not told yet to follow {outside} no more; tried again");
+            return LetGo::Serves(self.inherited_role());
         }
         let (began, mut pause, mut told) = (Instant::now(), FIRST_LOOK, String::new());
         self.tell_waiting(&mut told, format!("follows {outside} no more; who leads is decided"), None);
@@ -133,7 +134,7 @@ impl Node {
             match self.rested(pause).await {
                 // Carried into the server once it has its place.
                 Rested::Over | Rested::Settings => {}
-                Rested::Stop => return self.end_beside(server, LetGo::Stopped).await,
+                Rested::Stop => return self.end_beside(server).await,
             }
             pause = (pause * 2).min(SLOWEST_LOOK);
         }
@@ -166,13 +167,13 @@ impl Node {
         Ok(())
     }
 
-    async fn end_beside(&mut self, server: &mut Server, then: LetGo) -> LetGo {
+    async fn end_beside(&mut self, server: &mut Server) -> LetGo {
         if let Err(error) = self.durable.keep_now().await {
             tracing::warn!(%error, "the record is older than the data");
         }
         let exit = server.stop(self.grace()).await;
         self.agent.shared.update(|state| state.server_pid = None);
         tracing::info!(%exit, "the server is stopped");
-        then
+        LetGo::Stopped
     }
 }

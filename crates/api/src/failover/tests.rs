@@ -38,7 +38,13 @@ fn the_smallest_one_has_what_the_old_operator_gave_it() {
 }
 
 /// What is written, where it is in the `Redis`, and what is there.
-fn honoured() -> Vec<(&'static str, &'static str, Value)> {
+type Honoured = Vec<(&'static str, &'static str, Value)>;
+
+fn honoured() -> Honoured {
+    [honoured_of_servers(), honoured_of_directives(), honoured_of_sentinels(), honoured_around()].concat()
+}
+
+fn honoured_of_servers() -> Honoured {
     vec![
         // Counts: 0 and less are the default, as before.
         ("{redis: {replicas: 5}}", "/replicas", json!(5)),
@@ -55,7 +61,11 @@ fn honoured() -> Vec<(&'static str, &'static str, Value)> {
         ("{redis: {terminationGracePeriod: 45}}", "/terminationGracePeriod", json!("45s")),
         ("{redis: {terminationGracePeriod: 0}}", "/terminationGracePeriod", Value::Null),
         ("{redis: {resources: {limits: {memory: 1Gi}}}}", "/resources/limits/memory", json!("1Gi")),
-        // Directives.
+    ]
+}
+
+fn honoured_of_directives() -> Honoured {
+    vec![
         ("{redis: {customConfig: [maxclients 100]}}", "/config/maxclients", json!("100")),
         ("{redis: {customConfig: ['hz 10', 'HZ 50']}}", "/config/hz", json!("50")),
         (
@@ -86,7 +96,11 @@ fn honoured() -> Vec<(&'static str, &'static str, Value)> {
             json!("750000000"),
         ),
         ("{redis: {maxMemory: {policy: allkeys-lru}}}", "/config/maxmemory-policy", json!("allkeys-lru")),
-        // Sentinels.
+    ]
+}
+
+fn honoured_of_sentinels() -> Honoured {
+    vec![
         ("{sentinel: {customConfig: [down-after-milliseconds 2000]}}", "/sentinel/downAfter", json!("2s")),
         (
             "{sentinel: {customConfig: [down-after-milliseconds 2000]}}",
@@ -106,6 +120,12 @@ fn honoured() -> Vec<(&'static str, &'static str, Value)> {
         ("{sentinel: {disableMyMaster: true}}", "/sentinel/masterName", json!("foo")),
         ("{redis: {replicas: 1}, sentinel: {enabled: false}}", "/mode", json!("Standalone")),
         ("{redis: {replicas: 1}}", "/mode", Value::Null),
+    ]
+}
+
+/// Volumes, access, and the pods.
+fn honoured_around() -> Honoured {
+    vec![
         // Volumes.
         (
             "{redis: {storage: {keepAfterDeletion: true}}}",

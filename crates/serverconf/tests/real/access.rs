@@ -73,76 +73,80 @@ async fn replication_monitoring_and_failover_need_no_more_rights_than_they_have(
     assert_eq!(whole.refused().await, Vec::<String>::new());
 }
 
+/// What an agent asks of its node.
+const OF_A_NODE: [&str; 30] = [
+    "PING",
+    "INFO all",
+    "ROLE",
+    "DBSIZE",
+    "LASTSAVE",
+    "TIME",
+    "WAIT 0 1",
+    "CLIENT ID",
+    "CLIENT SETNAME agent",
+    "CLIENT LIST",
+    "CLIENT PAUSE 1 WRITE",
+    "CLIENT UNPAUSE",
+    "CLIENT KILL TYPE normal",
+    "CONFIG GET maxmemory",
+    "CONFIG SET min-replicas-to-write 0",
+    "CONFIG REWRITE",
+    "ACL SETUSER another on",
+    "ACL DELUSER another",
+    "ACL GETUSER default",
+    "ACL LIST",
+    "ACL LOG",
+    "SLOWLOG LEN",
+    "SLOWLOG GET",
+    "LATENCY LATEST",
+    "MEMORY STATS",
+    "BGSAVE SCHEDULE",
+    "REPLICAOF 127.0.0.1 1",
+    "REPLICAOF NO ONE",
+    "PUBLISH __sentinel__:hello x",
+    "COMMAND INFO get",
+];
+
+/// What an agent asks of its Sentinel.
+const OF_A_SENTINEL: [&str; 19] = [
+    "PING",
+    "INFO",
+    "ROLE",
+    "CLIENT SETNAME agent",
+    "SENTINEL MASTERS",
+    "SENTINEL MASTER mymaster",
+    "SENTINEL REPLICAS mymaster",
+    "SENTINEL SENTINELS mymaster",
+    "SENTINEL MYID",
+    "SENTINEL GET-MASTER-ADDR-BY-NAME mymaster",
+    "SENTINEL IS-MASTER-DOWN-BY-ADDR 127.0.0.1 1 0 *",
+    "SENTINEL CKQUORUM mymaster",
+    "SENTINEL SET mymaster quorum 1",
+    "SENTINEL CONFIG GET *",
+    "SENTINEL FLUSHCONFIG",
+    "SENTINEL MONITOR other 127.0.0.1 1 1",
+    "SENTINEL REMOVE other",
+    "ACL SETUSER another on",
+    "ACL LIST",
+];
+
+async fn may(connection: &mut Connection, commands: &[&str]) {
+    for command in commands {
+        let words: Vec<&str> = command.split_whitespace().collect();
+        connection.call(&words).await.unwrap_or_else(|e| panic!("{command}: {e}"));
+    }
+}
+
 #[tokio::test]
 async fn the_agent_can_do_its_work_and_read_no_keys() {
     let whole = Whole::start(quick(1, 1), set::secrets()).await;
     let mut node = whole.agent(&whole.nodes[0]).await;
-    for command in [
-        "PING",
-        "INFO all",
-        "ROLE",
-        "DBSIZE",
-        "LASTSAVE",
-        "TIME",
-        "WAIT 0 1",
-        "CLIENT ID",
-        "CLIENT SETNAME agent",
-        "CLIENT LIST",
-        "CLIENT PAUSE 1 WRITE",
-        "CLIENT UNPAUSE",
-        "CLIENT KILL TYPE normal",
-        "CONFIG GET maxmemory",
-        "CONFIG SET min-replicas-to-write 0",
-        "CONFIG REWRITE",
-        "ACL SETUSER another on",
-        "ACL DELUSER another",
-        "ACL GETUSER default",
-        "ACL LIST",
-        "ACL LOG",
-        "SLOWLOG LEN",
-        "SLOWLOG GET",
-        "LATENCY LATEST",
-        "MEMORY STATS",
-        "BGSAVE SCHEDULE",
-        "REPLICAOF 127.0.0.1 1",
-        "REPLICAOF NO ONE",
-        "PUBLISH __sentinel__:hello x",
-        "COMMAND INFO get",
-    ] {
-        node.call(&command.split_whitespace().collect::<Vec<_>>())
-            .await
-            .unwrap_or_else(|e| panic!("{command}: {e}"));
-    }
+    may(&mut node, &OF_A_NODE).await;
     for command in ["GET key", "SET key value", "KEYS *", "FLUSHALL", "PUBLISH news x", "MONITOR"] {
         assert!(is_denied(&mut node, command).await, "{command}");
     }
     let mut sentinel = whole.agent(&whole.sentinels[0]).await;
-    for command in [
-        "PING",
-        "INFO",
-        "ROLE",
-        "CLIENT SETNAME agent",
-        "SENTINEL MASTERS",
-        "SENTINEL MASTER mymaster",
-        "SENTINEL REPLICAS mymaster",
-        "SENTINEL SENTINELS mymaster",
-        "SENTINEL MYID",
-        "SENTINEL GET-MASTER-ADDR-BY-NAME mymaster",
-        "SENTINEL IS-MASTER-DOWN-BY-ADDR 127.0.0.1 1 0 *",
-        "SENTINEL CKQUORUM mymaster",
-        "SENTINEL SET mymaster quorum 1",
-        "SENTINEL CONFIG GET *",
-        "SENTINEL FLUSHCONFIG",
-        "SENTINEL MONITOR other 127.0.0.1 1 1",
-        "SENTINEL REMOVE other",
-        "ACL SETUSER another on",
-        "ACL LIST",
-    ] {
-        sentinel
-            .call(&command.split_whitespace().collect::<Vec<_>>())
-            .await
-            .unwrap_or_else(|e| panic!("{command}: {e}"));
-    }
+    may(&mut sentinel, &OF_A_SENTINEL).await;
     assert!(is_denied(&mut sentinel, "SENTINEL RESET mymaster").await);
     let listening = whole.agent(&whole.sentinels[0]).await;
     drop(listening.subscribe(&["+switch-master", "+vote-for-leader", "+new-epoch", "-sdown"]).await.unwrap());

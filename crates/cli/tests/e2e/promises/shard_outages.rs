@@ -6,7 +6,9 @@ use redis::Commands as _;
 use rustix::process::{Pid, Signal};
 use serde_json::Value;
 
-use super::shards::{KEYS, WRITTEN_AT_ONCE, fill, has_all, master, processes, replica, shop, signal, whole};
+use super::shards::{
+    KEYS, WRITTEN_AT_ONCE, fill, hand_over, has_all, master, processes, replica, shop, signal, whole,
+};
 use crate::lab::{Lab, Sight, Writer, gone, is, kill, wait_for};
 
 /// Each shard has one node that leads, and all others follow.
@@ -24,6 +26,14 @@ fn has_one_master_each(sight: &Sight, shards: usize) {
 #[track_caller]
 fn both(lab: &Lab, shard: usize) -> [String; 2] {
     [master(lab, shard), replica(lab, shard)]
+}
+
+/// What this writer was told before that moment is there.
+#[track_caller]
+fn lost_nothing_before(moment: Instant, writer: Writer, lab: &Lab, shard: usize) {
+    let account = writer.finish();
+    let mut leader = lab.connect("shop", &master(lab, shard));
+    assert_eq!(account.lost(moment, &mut leader), 0, "of {}", account.acknowledged.len());
 }
 
 #[test]
@@ -52,9 +62,7 @@ fn a_shard_that_stands_still_stops_no_other_and_comes_back_with_everything() {
     whole(&lab);
     has_one_master_each(&sight, 3);
     has_all(&lab, &tags);
-    let account = writer.finish();
-    let mut leader = lab.connect("shop", &master(&lab, 1));
-    assert_eq!(account.lost(stood_still, &mut leader), 0, "of {}", account.acknowledged.len());
+    lost_nothing_before(stood_still, writer, &lab, 1);
 }
 
 #[test]
@@ -84,19 +92,14 @@ fn a_shard_whose_servers_hang_is_ended_by_its_agents_and_comes_back_with_everyth
         before.iter().all(|(node, pid)| (now[node] == *pid) != nodes.contains(node)),
         "{before:?} {now:?}"
     );
-    let account = writer.finish();
-    let mut leader = lab.connect("shop", &master(&lab, 1));
-    assert_eq!(account.lost(stood_still, &mut leader), 0, "of {}", account.acknowledged.len());
+    lost_nothing_before(stood_still, writer, &lab, 1);
 }
 
 #[test]
 fn of_nodes_that_are_killed_at_once_the_one_with_the_newest_data_leads_each_shard() {
     let lab = shop(WRITTEN_AT_ONCE);
     let tags = fill(&lab);
-    // Not everybody is what it was at the beginning.
-    let heir = replica(&lab, 1);
-    lab.run(["switchover", "shop", "--to", &heir]).ok();
-    lab.until("shop", "it leads", |status| is(status, "Ready") && status["shards"][1]["master"] == *heir);
+    hand_over(&lab, 1);
     let sight = lab.sight("shop");
     let leaders = [0, 1, 2].map(|shard| master(&lab, shard));
     let followers = [0, 1, 2].map(|shard| replica(&lab, shard));
@@ -126,9 +129,7 @@ fn of_nodes_that_are_killed_at_once_the_one_with_the_newest_data_leads_each_shar
 fn a_cluster_that_comes_back_at_other_addresses_finds_itself_by_its_ids() {
     let lab = shop("");
     let tags = fill(&lab);
-    let heir = replica(&lab, 1);
-    lab.run(["switchover", "shop", "--to", &heir]).ok();
-    lab.until("shop", "it leads", |status| is(status, "Ready") && status["shards"][1]["master"] == *heir);
+    hand_over(&lab, 1);
     let before = lab.sight("shop");
     let ids = ids(&before);
     let leaders = [0, 1, 2].map(|shard| master(&lab, shard));

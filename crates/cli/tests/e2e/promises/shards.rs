@@ -227,14 +227,19 @@ fn a_roll_replaces_every_node_and_loses_no_acknowledged_write() {
     has_all(&lab, &tags);
 }
 
+/// Has the replica of a shard lead, so that not everybody is what it was at the beginning.
+#[track_caller]
+pub(super) fn hand_over(lab: &Lab, shard: usize) {
+    let heir = replica(lab, shard);
+    lab.run(["switchover", "shop", "--to", &heir]).ok();
+    lab.until("shop", "it leads", |status| is(status, "Ready") && status["shards"][shard]["master"] == *heir);
+}
+
 #[test]
 fn all_nodes_killed_at_once_come_back_with_everything() {
     let lab = shop("");
     let tags = fill(&lab);
-    // Not everybody is what it was at the beginning.
-    let heir = replica(&lab, 1);
-    lab.run(["switchover", "shop", "--to", &heir]).ok();
-    lab.until("shop", "it leads", |status| is(status, "Ready") && status["shards"][1]["master"] == *heir);
+    hand_over(&lab, 1);
     let leaders: Vec<String> = (0..3).map(|shard| master(&lab, shard)).collect();
     let servers = lab.servers("shop");
     for server in servers.values() {

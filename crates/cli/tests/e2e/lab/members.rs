@@ -140,6 +140,18 @@ impl Lab {
         all.filter_map(|(member, figures)| Some((member.clone(), pid(&figures["serverPid"])?))).collect()
     }
 
+    /// Waits until each of these members has another server than this one. Right after a death the status may still be
+    /// that from before.
+    #[track_caller]
+    pub(crate) fn restarted(&self, name: &str, before: &BTreeMap<String, Pid>) {
+        self.until(name, "each has another server", |status| {
+            before.iter().all(|(member, old)| {
+                let live = ["nodes", "sentinels"].map(|kind| &status["live"][kind][member]["serverPid"]);
+                live.into_iter().find_map(pid).is_some_and(|now| now != *old)
+            })
+        });
+    }
+
     /// The process of a member's agent.
     #[track_caller]
     pub(crate) fn agent(&self, name: &str, member: &str) -> Pid {
@@ -216,9 +228,12 @@ pub(crate) fn gone(pid: Pid) {
     wait_for(&format!("process {pid:?} is gone"), 20, || test_kill_process(pid).is_err() || is_zombie(pid));
 }
 
+/// Nobody has collected it yet. While one of its threads still ends, its sockets are open.
 fn is_zombie(pid: Pid) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
-    stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('Z'))
+    let proc = PathBuf::from(format!("/proc/{}", pid.as_raw_nonzero()));
+    let stat = fs::read_to_string(proc.join("stat")).unwrap_or_default();
+    let ended = stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('Z'));
+    ended && fs::read_dir(proc.join("task")).is_ok_and(|threads| threads.count() == 1)
 }
 
 /// The condition of this type is true.

@@ -110,12 +110,7 @@ fn the_append_only_file_goes_on_and_off_under_kills_without_a_loss() {
         for server in killed.values() {
             kill(*server);
         }
-        for (node, server) in killed {
-            lab.until("cart", &format!("{node} is started again"), |status| {
-                let now = status["live"]["nodes"][&node]["serverPid"].as_i64();
-                now.is_some_and(|now| now != i64::from(server.as_raw_nonzero().get()))
-            });
-        }
+        lab.restarted("cart", &killed);
         lab.whole("cart");
         everywhere(&lab, "appendonly", if round % 2 == 0 { "yes" } else { "no" });
         let mut connection = lab.connect("cart", &lab.master("cart"));

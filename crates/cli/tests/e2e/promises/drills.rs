@@ -120,9 +120,9 @@ fn a_roll_restarts_every_node_and_copies_nothing() {
     for node in lab.nodes("cart") {
         wait_for(&format!("the append-only file of {node}"), 30, || lab.holds("cart", &node) == "aof");
     }
-    for server in lab.servers("cart").into_values() {
-        kill(server);
-    }
+    let servers = lab.servers("cart");
+    servers.values().copied().for_each(kill);
+    lab.restarted("cart", &servers);
     lab.whole("cart");
     let keys: i64 = redis::cmd("DBSIZE").query(&mut lab.connect("cart", &lab.master("cart"))).unwrap();
     assert_eq!(keys, 200);

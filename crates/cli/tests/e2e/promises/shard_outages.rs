@@ -116,6 +116,7 @@ fn of_nodes_that_are_killed_at_once_the_one_with_the_newest_data_leads_each_shar
     // Their servers are dead, their agents go on.
     let agents: Vec<Pid> = followers.iter().map(|node| lab.agent("shop", node)).collect();
     signal(&agents, Signal::CONT);
+    lab.restarted("shop", &servers);
     whole(&lab);
     has_all(&lab, &tags);
     for (shard, tag) in tags.iter().enumerate() {

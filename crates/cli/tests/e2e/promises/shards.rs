@@ -242,12 +242,8 @@ fn all_nodes_killed_at_once_come_back_with_everything() {
     hand_over(&lab, 1);
     let leaders: Vec<String> = (0..3).map(|shard| master(&lab, shard)).collect();
     let servers = lab.servers("shop");
-    for server in servers.values() {
-        kill(*server);
-    }
-    for server in servers.values() {
-        gone(*server);
-    }
+    servers.values().copied().for_each(kill);
+    lab.restarted("shop", &servers);
     whole(&lab);
     for (shard, leader) in leaders.iter().enumerate() {
         assert_eq!(master(&lab, shard), *leader);

@@ -206,8 +206,10 @@ impl AgentClient {
             return Err(AgentError::Unauthorized { agent: self.agent.clone() });
         }
         match serde_json::from_slice::<Refusal>(&body) {
-            Ok(Refusal { error, next }) => {
-                Err(AgentError::Refused { agent: self.agent.clone(), status: status.as_u16(), error, next })
+            Ok(Refusal { error, next, retry_after_ms }) => {
+                let retry_after = retry_after_ms.map(Duration::from_millis);
+                let (agent, status) = (self.agent.clone(), status.as_u16());
+                Err(AgentError::Refused { agent, status, error, next, retry_after })
             }
             Err(_) => Err(self.protocol(format!("HTTP {status} without a reason"))),
         }

@@ -81,9 +81,21 @@ pub struct Rebalanced {
 
 /// Body of every answer that is not a success.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Refusal {
     /// What was not done, and why.
     pub error: String,
     /// What to do.
     pub next: String,
+    /// Nothing has changed, and the same request may well be granted after so long, milliseconds. Absent if asking
+    /// again is of no use before something else is done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_ms: Option<u64>,
+}
+
+impl Refusal {
+    /// One that stands until something is done about it.
+    pub fn new(error: impl Into<String>, next: impl Into<String>) -> Self {
+        Self { error: error.into(), next: next.into(), retry_after_ms: None }
+    }
 }

@@ -146,10 +146,10 @@ fn holds_strays(cluster: &Cluster, moves: &[Move]) -> Option<Refusal> {
         let keys = node.keys().filter(|keys| *keys > 0 && node.slots.is_empty())?;
         Some((&node.endpoint, keys))
     })?;
-    Some(Refusal {
-        error: format!("{target} owns no slot and holds {keys} keys, from which nobody is served"),
-        next: "`redoubt cluster fix` brings them to the owners of their slots; if they are old, empty that node's data folder instead".to_owned(),
-    })
+    Some(Refusal::new(
+        format!("{target} owns no slot and holds {keys} keys, from which nobody is served"),
+        "`redoubt cluster fix` brings them to the owners of their slots; if they are old, empty that node's data folder instead",
+    ))
 }
 
 /// One slot for each target that owns none; nothing, if there is no such target.
@@ -169,11 +169,11 @@ fn count(moves: &[Move]) -> usize {
 
 fn refusal(error: SlotsError) -> Refusal {
     match error {
-        SlotsError::NoRoom { .. } => Refusal {
-            error: format!("spec.shards and spec.weights ask for more than fits: {error}"),
-            next: "raise spec.config.maxmemory, or ask for more shards; nothing was moved".to_owned(),
-        },
-        error => Refusal { error: error.to_string(), next: error.next() },
+        SlotsError::NoRoom { .. } => Refusal::new(
+            format!("spec.shards and spec.weights ask for more than fits: {error}"),
+            "raise spec.config.maxmemory, or ask for more shards; nothing was moved",
+        ),
+        error => Refusal::new(error.to_string(), error.next()),
     }
 }
 

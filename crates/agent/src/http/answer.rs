@@ -16,7 +16,7 @@ pub(super) struct Denied {
 
 impl Denied {
     pub(super) fn new(status: StatusCode, error: impl Into<String>, next: impl Into<String>) -> Self {
-        Self { status, refusal: Refusal { error: error.into(), next: next.into() } }
+        Self { status, refusal: Refusal::new(error, next) }
     }
 
     /// The request is not understood.

@@ -42,7 +42,7 @@ pub(crate) enum Command {
 impl Command {
     /// Says no to whoever waits for an answer.
     pub(crate) fn refuse(self, error: &str, next: &str) {
-        let refusal = Refusal { error: error.to_owned(), next: next.to_owned() };
+        let refusal = Refusal::new(error, next);
         match self {
             Self::Switchover { reply, .. } => drop(reply.send(Err(refusal))),
             Self::Prune { reply } => drop(reply.send(Err(refusal))),

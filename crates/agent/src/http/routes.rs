@@ -147,10 +147,10 @@ async fn stop(
 
 async fn prune(State(context): State<Context>) -> Result<Json<Nothing>, Denied> {
     if matches!(context.door.state.snapshot().role, AgentRole::Node(_)) {
-        return Err(Denied::conflict(Refusal {
-            error: "this is the agent of a data node, which has no Sentinel".to_owned(),
-            next: "ask the agents of the Sentinels".to_owned(),
-        }));
+        return Err(Denied::conflict(Refusal::new(
+            "this is the agent of a data node, which has no Sentinel",
+            "ask the agents of the Sentinels",
+        )));
     }
     let (reply, outcome) = oneshot::channel();
     ask(&context, Command::Prune { reply }, outcome, limits::COMMAND).await.map(|()| Json(Nothing {}))

@@ -178,7 +178,7 @@ async fn the_main_loop_is_asked_and_its_answer_passed_on() {
         let Some(Command::Switchover { to: None, id: None, reply, .. }) = agent.wishes.recv().await else {
             panic!()
         };
-        let refusal = Refusal { error: "not the master".into(), next: "ask cart-1".into() };
+        let refusal = Refusal::new("not the master", "ask cart-1");
         reply.send(Err(refusal)).unwrap();
         let Some(Command::Stop { hand_over: true }) = agent.wishes.recv().await else { panic!() };
     };

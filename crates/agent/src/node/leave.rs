@@ -143,10 +143,14 @@ impl Node {
         id: Option<String>,
     ) -> Result<Failover, Refusal> {
         let report = self.try_switchover(server, watchman, to, cause, id).await?;
-        match report.verdict.why() {
-            None => Ok(report.failover),
-            Some(why) => Err(refusal(why, "nothing is lost; look at `redoubt status` and ask again")),
-        }
+        let (why, retry_after) = match report.verdict {
+            Verdict::Done => return Ok(report.failover),
+            Verdict::Stopped { why } => (why, None),
+            Verdict::RetryAfter { why, after } => (why, Some(after)),
+        };
+        let retry_after_ms = retry_after.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
+        let refusal = refusal(&why, "nothing is lost; look at `redoubt status` and ask again");
+        Err(Refusal { retry_after_ms, ..refusal })
     }
 
     async fn try_switchover(
@@ -238,5 +242,5 @@ fn is_giving_or_taking(watchman: &Watchman) -> bool {
 }
 
 pub(super) fn refusal(error: &str, next: &str) -> Refusal {
-    Refusal { error: error.to_owned(), next: next.to_owned() }
+    Refusal::new(error, next)
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use redoubt_election::Moment;
 use redoubt_redis::{
-    Connection, Error,
+    Error,
     info::{Info, NodeRole, Unwritten},
 };
 use redoubt_wire::state::{Live, Phase, Replication};
@@ -140,11 +140,11 @@ impl Node {
     /// Looks at the server and lets everybody know what changed.
     pub(super) async fn look(&mut self, server: &mut Server, watchman: &mut Watchman) {
         let (asked, patience) = (self.agent.clock.now(), watchman.hang.left().clamp(LEAST_PATIENCE, ANSWER));
-        let answer = ask_within(server, asked, patience, self.is_clustered()).await;
+        let answer = ask(server, asked, patience, self.is_clustered()).await;
         let look = Look {
             at: Instant::now(),
             answered: !matches!(answer, Answer::Silent(_)),
-            cpu: server.child().vitals().map(|vitals| vitals.cpu_time),
+            vitals: server.child().vitals(),
         };
         if watchman.hang.hangs(look) && !watchman.hung {
             self.end_hanging(server, watchman);
@@ -246,32 +246,37 @@ impl Node {
 }
 
 /// Never waits longer than it takes to call the server hanging.
-async fn ask_within(server: &mut Server, asked: Moment, patience: Duration, clustered: bool) -> Answer {
-    let silent = |peer: String| Answer::Silent(format!("{peer} said nothing within {patience:?}"));
+async fn ask(server: &mut Server, asked: Moment, patience: Duration, clustered: bool) -> Answer {
     let peer = server.endpoint().to_string();
-    tokio::time::timeout(patience, ask(server, asked, clustered)).await.unwrap_or_else(|_| silent(peer))
+    let Ok(answer) = tokio::time::timeout(patience, ask_info(server, asked)).await else {
+        return Answer::Silent(format!("{peer} said nothing within {patience:?}"));
+    };
+    match answer {
+        // It has answered: it lives, however long the rest takes.
+        Answer::Seen(seen) if clustered => {
+            tokio::time::timeout(ANSWER, ask_cluster(server, *seen)).await.unwrap_or(Answer::Busy)
+        }
+        answer => answer,
+    }
 }
 
-async fn ask(server: &mut Server, asked: Moment, clustered: bool) -> Answer {
+async fn ask_info(server: &mut Server, asked: Moment) -> Answer {
     let connection = match server.connection().await {
         Ok(connection) => connection,
         Err(Error::Server { code, .. }) if code == "BUSY" => return Answer::Busy,
         Err(error) => return Answer::Silent(error.to_string()),
     };
     match connection.info(None).await {
-        Ok(info) => match Seen::read(&info, asked) {
-            Some(seen) if clustered => ask_cluster(connection, seen).await,
-            Some(seen) => Answer::Seen(Box::new(seen)),
-            None => Answer::Busy,
-        },
+        Ok(info) => Seen::read(&info, asked).map_or(Answer::Busy, |seen| Answer::Seen(Box::new(seen))),
         Err(Error::Server { .. }) => Answer::Busy,
         Err(error) => Answer::Silent(error.to_string()),
     }
 }
 
 /// A server that reads its files says nothing of the cluster yet.
-async fn ask_cluster(connection: &mut Connection, seen: Seen) -> Answer {
-    match ClusterSeen::ask(connection).await {
+async fn ask_cluster(server: &mut Server, seen: Seen) -> Answer {
+    let asked = async { ClusterSeen::ask(server.connection().await?).await };
+    match asked.await {
         Ok(cluster) => Answer::Seen(Box::new(Seen { cluster: Some(cluster), ..seen })),
         Err(Error::Server { code, .. }) if code == "LOADING" => Answer::Seen(Box::new(seen)),
         Err(Error::Server { .. }) => Answer::Busy,

@@ -8,6 +8,7 @@ use redoubt_wire::{
 
 use crate::{
     args::{DataForm, SwitchoverArgs},
+    ask::switchover,
     failure::{Code, Failure},
     place::{Place, nobody_leads},
     runtime, say,
@@ -63,7 +64,10 @@ async fn hand_over(args: &SwitchoverArgs) -> Result<(SetConfig, Failover), Failu
         .hint(format_args!("name another node, or leave --to out")));
     }
     let agent = set.agent(master).ok_or_else(|| nobody_leads(&args.name))?;
-    let failover = agent.switchover(args.to.as_deref(), Cause::Switchover, None).await?;
+    let failover = switchover(&agent, args.to.as_deref(), |error, after| {
+        say::talk(format_args!("{error}; asked again in {} s", after.as_secs_f32().ceil()));
+    })
+    .await?;
     Ok((set.config, failover))
 }
 

@@ -122,8 +122,10 @@ fn the_walk_through_of_a_cluster() {
         assert!(listed.contains(&format!("poddisruptionbudget.policy/shop-shard-{shard}")), "{listed}");
     }
     // Any of those that the Service finds is a way in.
-    let through = cli(&namespace, "shop-shard-0-0", "-h shop GET greeting");
-    assert_eq!(through, Ok("hello".to_owned()));
+    wait("the Service leads to one of them", || {
+        let through = cli(&namespace, "shop-shard-0-0", "-h shop GET greeting 2>&1");
+        (through == Ok("hello".to_owned())).then_some(()).ok_or(format!("{through:?}"))
+    });
     let connection = namespace.redoubt(&["connection", "shop", "-o", "json"]).json();
     let first = format!("shop-shard-0-0.{}.svc:6379", namespace.name);
     assert_eq!((&connection["cluster"][0], &connection["master"]), (&Value::from(first), &Value::Null));

@@ -50,6 +50,7 @@ impl ModelLink {
             status: 409,
             error: error.to_owned(),
             next: "look again".to_owned(),
+            retry_after: None,
         }
     }
 

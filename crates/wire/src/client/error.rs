@@ -42,6 +42,8 @@ pub enum AgentError {
         error: String,
         /// What to do.
         next: String,
+        /// See [`crate::requests::Refusal::retry_after_ms`].
+        retry_after: Option<Duration>,
     },
     /// What came back is not what an agent of this version says.
     #[error("agent {agent} answered what cannot be understood: {why}")]

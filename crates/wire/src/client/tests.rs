@@ -163,15 +163,20 @@ async fn a_command_does_not_wait_behind_a_long_poll() {
 #[tokio::test]
 async fn a_refusal_carries_its_reason_and_what_to_do() {
     let refusal = r#"{"error":"cart-1 is not in sync","next":"wait for it"}"#;
-    let agent = Agent::that_answers([Answer::Say(409, refusal.to_owned())]).await;
+    let later = r#"{"error":"the master could not be paused","next":"ask again","retryAfterMs":5000}"#;
+    let answers = [refusal, later].map(|body| Answer::Say(409, body.to_owned()));
+    let agent = Agent::that_answers(answers).await;
     let error =
         agent.client().switchover(Some("cart-1"), Cause::Switchover, Some("0123456789ab")).await.unwrap_err();
     assert_eq!(error.next(), "wait for it");
-    assert!(matches!(error, AgentError::Refused { status: 409, .. }), "{error}");
+    assert!(matches!(error, AgentError::Refused { status: 409, retry_after: None, .. }), "{error}");
     assert_eq!(
         agent.seen(),
         [r#"POST /v1/switchover Bearer t0ken {"to":"cart-1","cause":"switchover","id":"0123456789ab"}"#]
     );
+    let error = agent.client().switchover(None, Cause::Switchover, None).await.unwrap_err();
+    let AgentError::Refused { retry_after, .. } = error else { panic!("{error}") };
+    assert_eq!(retry_after, Some(Duration::from_secs(5)));
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use redoubt_redis::Endpoint;
 use redoubt_wire::{
     config::SetConfig,
-    failover::{Cause, Failover, Outcome},
+    failover::{Failover, Outcome},
 };
 
 use crate::{

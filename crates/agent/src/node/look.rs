@@ -245,7 +245,7 @@ impl Node {
     }
 }
 
-/// Never waits longer than it takes to call the server hanging.
+/// Never waits longer for a sign of life than it takes to call the server hanging.
 async fn ask(server: &mut Server, asked: Moment, patience: Duration, clustered: bool) -> Answer {
     let peer = server.endpoint().to_string();
     let Ok(answer) = tokio::time::timeout(patience, ask_info(server, asked)).await else {

@@ -27,7 +27,8 @@ pub(crate) async fn ask<A: Borrow<AgentClient>>(agents: &[(String, A)], within: 
 const TRIES: u32 = 3;
 
 /// Has a master hand over, to `to` or to the best replica. What was taken back and may work at the next try, as when a server
-/// was too slow to be paused, is asked for again when the agent says so; `told` hears why, and how long that is from now.
+/// was too slow to be paused, is asked for again when the agent says so; `told` hears why, and how long that is from now. An
+/// agent whose node does not lead any more says no, so that what was carried out after all is not done twice.
 pub(crate) async fn switchover(
     agent: &AgentClient,
     to: Option<&str>,

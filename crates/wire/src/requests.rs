@@ -87,8 +87,8 @@ pub struct Refusal {
     pub error: String,
     /// What to do.
     pub next: String,
-    /// Nothing has changed, and the same request may well be granted after so long, milliseconds. Absent if asking
-    /// again is of no use before something else is done.
+    /// The same request may well be granted after so long, milliseconds, and asking again is safe. Absent if it is of no
+    /// use before something else is done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
 }

@@ -149,8 +149,8 @@ impl Node {
             Verdict::RetryAfter { why, after } => (why, Some(after)),
         };
         let retry_after_ms = retry_after.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
-        let refusal = refusal(&why, "nothing is lost; look at `redoubt status` and ask again");
-        Err(Refusal { retry_after_ms, ..refusal })
+        let next = "nothing is lost; look at `redoubt status` and ask again";
+        Err(Refusal { retry_after_ms, ..Refusal::new(why, next) })
     }
 
     async fn try_switchover(
@@ -164,8 +164,8 @@ impl Node {
         self.look(server, watchman).await;
         self.may_switch(watchman, to.as_deref())?;
         if cause == Cause::Switchover && is_giving_or_taking(watchman) {
-            return Err(refusal(
-                &format!("slots are on their way to or from {}", self.me.name),
+            return Err(Refusal::new(
+                format!("slots are on their way to or from {}", self.me.name),
                 "ask again when they have arrived; `redoubt status` shows how many are left",
             ));
         }
@@ -193,7 +193,7 @@ impl Node {
             // It may have ended of being demoted: a server that follows and cannot write its files aborts.
             exit = server.ended() => tokio::time::timeout(LAST_STEPS, change).await.map_err(|_| {
                 let why = format!("the server ended during the hand-over: {exit}");
-                refusal(&why, "its agent has another node elected")
+                Refusal::new(why, "its agent has another node elected")
             }),
         }
     }
@@ -203,33 +203,33 @@ impl Node {
         let me = &self.me.name;
         let leads = watchman.seen.as_ref().filter(|seen| seen.leads());
         let Some(Replication::Master { replicas }) = leads.map(|seen| &seen.replication) else {
-            return Err(refusal(
-                &format!("{me} is not the master"),
+            return Err(Refusal::new(
+                format!("{me} is not the master"),
                 "ask the node that is; `redoubt status` names it",
             ));
         };
         if !self.could_hand_over() {
-            return Err(refusal(
+            return Err(Refusal::new(
                 "there is no other node to hand over to",
                 "raise spec.replicas in mode Sentinel, spec.replicasPerShard in mode Cluster",
             ));
         }
         let Some(to) = to else { return Ok(()) };
         if to == me {
-            return Err(refusal(&format!("{to} is the master already"), "name another node, or none"));
+            return Err(Refusal::new(format!("{to} is the master already"), "name another node, or none"));
         }
         let Some(node) = self.agent.set.node(to) else {
             let nodes: Vec<_> = self.agent.set.nodes.iter().map(|node| node.name.as_str()).collect();
-            return Err(refusal(
-                &format!("there is no node {to}"),
-                &format!("the nodes are {}", nodes.join(", ")),
+            return Err(Refusal::new(
+                format!("there is no node {to}"),
+                format!("the nodes are {}", nodes.join(", ")),
             ));
         };
         if replicas.contains(&node.server) {
             return Ok(());
         }
-        Err(refusal(
-            &format!("{to} is not in sync with the master {me}, or down"),
+        Err(Refusal::new(
+            format!("{to} is not in sync with the master {me}, or down"),
             "wait until `redoubt status` shows it ready, or name another node",
         ))
     }
@@ -239,8 +239,4 @@ impl Node {
 fn is_giving_or_taking(watchman: &Watchman) -> bool {
     let seen = watchman.seen.as_ref().and_then(|seen| seen.cluster.as_ref());
     seen.is_some_and(|cluster| cluster.view.open > 0)
-}
-
-pub(super) fn refusal(error: &str, next: &str) -> Refusal {
-    Refusal::new(error, next)
 }

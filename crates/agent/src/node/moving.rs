@@ -12,7 +12,7 @@ use redoubt_wire::{
 use tokio::sync::oneshot::{self, error::TryRecvError};
 use tokio_util::sync::CancellationToken;
 
-use super::{Node, leave::refusal};
+use super::Node;
 use crate::{agent::agent_credentials, cluster};
 
 /// Thousands of slots are counted in one call.
@@ -63,10 +63,13 @@ impl Node {
 
     fn may_not_move(&mut self) -> Option<Refusal> {
         if !self.is_clustered() {
-            return Some(refusal("this is no node of a cluster: it has no slots", "ask one of a cluster"));
+            return Some(Refusal::new(
+                "this is no node of a cluster: it has no slots",
+                "ask one of a cluster",
+            ));
         }
         let moves = self.moving.as_mut().is_some_and(Moving::is_under_way);
-        moves.then(|| refusal("slots are being moved already", "ask again when they have arrived"))
+        moves.then(|| Refusal::new("slots are being moved already", "ask again when they have arrived"))
     }
 
     /// This agent is about to end: what is on its way arrives, and nothing new is begun.

@@ -250,7 +250,22 @@ pub fn copied_data_set(from: &Endpoint) -> String {
     format!("{COPY_OF}{from}")
 }
 
+/// What the data set of a [`Record`] begins with when it is of files that this set did not write.
+const FOUND_AT: &str = "found-at-";
+
+/// The data set of files without a record that this node found in its data folder.
+#[must_use]
+pub fn found_data_set(node: &str) -> String {
+    format!("{FOUND_AT}{node}")
+}
+
 impl Record {
+    /// Of files that were found, before a server has read them.
+    #[must_use]
+    pub fn is_found(&self) -> bool {
+        self.data_set.starts_with(FOUND_AT) && self.replid.is_empty()
+    }
+
     /// A copy of a Redis outside of the set: the set has no data set of its own yet, as far as this node knows.
     #[must_use]
     pub fn is_copied(&self) -> bool {

@@ -157,10 +157,11 @@ fn without_slots(survey: &Survey, memory: &Memory) -> Decision {
 fn as_master(set: &SetConfig, survey: &Survey) -> Decision {
     let copies = candidates(set, &survey.me, &survey.shard);
     match survey.own.record() {
-        Some(own) if survey.shard.iter().filter_map(living_copy).all(|copy| covers(own, copy)) => {
-            Decision::Start(StartAs::Leader)
+        Some(own) if !survey.shard.iter().filter_map(living_copy).all(|copy| covers(own, copy)) => {
+            Decision::Ask { why: "a replica has newer data: it takes the slots first".to_owned() }
         }
-        Some(_) => Decision::Ask { why: "a replica has newer data: it takes the slots first".to_owned() },
+        Some(own) if own.is_found() => with_found(survey),
+        Some(_) => Decision::Start(StartAs::Leader),
         None if !copies.is_empty() => {
             Decision::Ask { why: "its data is gone: a replica takes its slots first".to_owned() }
         }
@@ -168,17 +169,28 @@ fn as_master(set: &SetConfig, survey: &Survey) -> Decision {
     }
 }
 
-/// Its data is gone, and nobody who runs has a copy in sync.
-fn without_data(survey: &Survey) -> Decision {
-    let holds = |peer: &PeerAnswer| {
+/// Others of its shard that may hold data, unless nobody does.
+fn holders(survey: &Survey) -> Option<String> {
+    let holds = |peer: &&PeerAnswer| {
         peer.state.as_ref().is_none_or(|state| matches!(state.on_disk, OnDisk::Unknown | OnDisk::Data(_)))
     };
-    let others: Vec<&str> =
-        survey.shard.iter().filter(|peer| holds(peer)).map(|peer| peer.name.as_str()).collect();
-    if !others.is_empty() {
+    let names: Vec<&str> = survey.shard.iter().filter(holds).map(|peer| peer.name.as_str()).collect();
+    (!names.is_empty()).then(|| names.join(", "))
+}
+
+/// Files that no server of this shard was seen with are where its data was: a backup, or what an accident has left.
+fn with_found(survey: &Survey) -> Decision {
+    let Some(others) = holders(survey) else { return Decision::Start(StartAs::Leader) };
+    wait(&format!(
+        "its files have no record, and {others} may hold the data of this shard; look at both, then empty the data folder of the one to give up, but for nodes.conf"
+    ))
+}
+
+/// Its data is gone, and nobody who runs has a copy in sync.
+fn without_data(survey: &Survey) -> Decision {
+    if let Some(others) = holders(survey) {
         return wait(&format!(
-            "its data is gone, and {} may hold a copy: it starts when a copy has its slots",
-            others.join(", ")
+            "its data is gone, and {others} may hold a copy: it starts when a copy has its slots"
         ));
     }
     // It was given its slots and died before its data set began: there never was any data.

@@ -1,5 +1,5 @@
 use redoubt_redis::Endpoint;
-use redoubt_wire::state::Live;
+use redoubt_wire::state::{Live, found_data_set};
 
 use super::*;
 use crate::cluster::fixture::{ID, at, blank, leader, record, replica, set, waiting};
@@ -107,6 +107,20 @@ fn a_master_with_all_its_data_leads_again_and_one_with_older_data_does_not() {
     let mut other_history = copy(10);
     other_history.on_disk = OnDisk::Data(Record { replid: "another".to_owned(), ..record(10) });
     assert!(matches!(decided(&back(vec![Some(other_history), None])), Decision::Ask { .. }));
+}
+
+#[test]
+fn a_master_leads_with_files_of_unknown_origin_only_where_nobody_else_may_hold_data() {
+    let unread = Record { data_set: found_data_set("cart-shard-0-0"), replid: String::new(), ..record(0) };
+    let found = |others| survey(OnDisk::Data(unread.clone()), memory("0-5460"), others);
+    for other in [None, Some(waiting(data(900))), Some(waiting(OnDisk::Unknown))] {
+        let Decision::Wait { why } = decided(&found(vec![other])) else { panic!() };
+        assert!(why.contains("cart-shard-0-1 may hold"), "{why}");
+    }
+    assert!(matches!(decided(&found(vec![Some(copy(900)), None])), Decision::Ask { .. }));
+    for others in [vec![], vec![Some(waiting(OnDisk::Nothing)), Some(waiting(OnDisk::UnfinishedCopy))]] {
+        assert_eq!(decided(&found(others)), Decision::Start(StartAs::Leader));
+    }
 }
 
 #[test]

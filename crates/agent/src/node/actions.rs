@@ -13,7 +13,7 @@ use redoubt_wire::{
     state::{NodeState, OnDisk, Replication},
 };
 
-use super::{Node, fence::Facts, serve::Watchman};
+use super::{Node, fence::Facts, look::Seen, serve::Watchman};
 use crate::{agent::ANSWER, server::Server};
 
 impl Node {
@@ -41,6 +41,7 @@ impl Node {
             self.reconfigure(server, watchman).await;
         }
         self.learn_data_set(watchman).await;
+        self.name_data_set(watchman).await;
         if self.is_clustered() {
             self.tend(server, watchman).await;
             self.leave_full_disk(server, watchman).await;
@@ -72,6 +73,16 @@ impl Node {
             if let Some(seen) = &watchman.seen {
                 self.durable.saw(seen);
             }
+            self.keep_record(watchman).await;
+        }
+    }
+
+    /// A replica may be elected before the agent of its master has said which data set it holds.
+    async fn name_data_set(&mut self, watchman: &mut Watchman) {
+        let leads = |seen: &&Seen| watchman.joined && seen.leads();
+        if let Some(seen) = watchman.seen.as_ref().filter(leads)
+            && self.durable.led_unnamed(seen)
+        {
             self.keep_record(watchman).await;
         }
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use redoubt_redis::Endpoint;
 use redoubt_serverconf::files::off_thread;
-use redoubt_wire::state::{OnDisk, Record, Replication};
+use redoubt_wire::state::{OnDisk, Record, Replication, found_data_set};
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
 
@@ -113,7 +113,7 @@ impl Durable {
 
     /// There are files, and no record of them: a data set of its own, which cannot be compared with any other.
     pub(super) fn found(&mut self, node: &str) -> OnDisk {
-        let data_set = format!("found-at-{node}");
+        let data_set = found_data_set(node);
         self.data_set = Some(data_set.clone());
         self.on_disk = OnDisk::Data(first_record(data_set, 0, false));
         self.on_disk.clone()
@@ -167,6 +167,16 @@ impl Durable {
         self.on_disk = OnDisk::Data(record);
         self.joined = true;
         Ok(())
+    }
+
+    /// The server leads. Where nobody has said which data set it holds, that is one of its own from now on; true if so.
+    pub(super) fn led_unnamed(&mut self, seen: &Seen) -> bool {
+        let unnamed = self.data_set.is_none();
+        if unnamed {
+            self.data_set = Some(ids::data_set());
+            self.saw(seen);
+        }
+        unnamed
     }
 
     /// What the successor has to know.

@@ -182,6 +182,7 @@ impl Node {
             if !matches!(phase, Phase::Running | Phase::Stopping) {
                 node.replication = None;
                 node.cluster = None;
+                node.joined = false;
             }
             node.phase = phase;
         });

@@ -3,12 +3,13 @@
 use std::{collections::BTreeMap, fs, time::Instant};
 
 use redis::Commands as _;
-use rustix::process::{Pid, Signal};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use super::shards::{
-    KEYS, WRITTEN_AT_ONCE, fill, hand_over, has_all, master, processes, replica, shop, signal, whole,
+    KEYS, WRITTEN_AT_ONCE, fill, hand_over, has_all, master, processes, replica, shop, signal, text, whole,
 };
+use super::shards_come_and_go::as_agent;
 use crate::lab::{Lab, Sight, Writer, gone, is, kill, wait_for};
 
 /// Each shard has one node that leads, and all others follow.
@@ -124,6 +125,68 @@ fn of_nodes_that_are_killed_at_once_the_one_with_the_newest_data_leads_each_shar
         let late: Option<u8> = lab.connect("shop", &leaders[shard]).get(format!("{tag}late")).unwrap();
         assert_eq!(late, Some(1), "{tag}late in shard {shard}");
     }
+}
+
+/// Without the agent of its master a replica cannot know which data set it copies; the masters elect it all the same.
+#[test]
+fn a_replica_elected_before_it_knew_its_data_set_comes_back_with_its_data() {
+    let lab = shop("  replicasPerShard: 0\n");
+    let tags = fill(&lab);
+    let (old, new) = ("shop-shard-1-0", "shop-shard-1-1");
+    let silent = lab.agent("shop", old);
+    kill_process(silent, Signal::STOP).unwrap();
+    lab.apply(&text("", "Cluster", "  replicasPerShard: 1\n"));
+    lab.until("shop", "it was added", |status| status["nodes"].as_array().unwrap().len() == 6);
+    let sight = lab.sight("shop");
+    let id: String = redis::cmd("CLUSTER").arg("MYID").query(&mut sight.connect(old).unwrap()).unwrap();
+    let mut replica = as_agent(&lab, new).connection;
+    wait_for("it knows its master", 120, || {
+        redis::cmd("CLUSTER").arg("REPLICATE").arg(&id).exec(&mut replica).is_ok()
+    });
+    wait_for("it is in sync, and may be elected", 120, || {
+        let setting = "cluster-replica-no-failover";
+        let kept: Vec<String> = redis::cmd("CONFIG").arg("GET").arg(setting).query(&mut replica).unwrap();
+        kept == [setting, "no"]
+    });
+    kill(sight.server(old).unwrap());
+    wait_for("it was elected", 120, || sight.leads(new) == Some(true));
+    let recorded = || {
+        let record = fs::read(lab.data("shop", new).join("redoubt-record.json")).unwrap();
+        let record: Value = serde_json::from_slice(&record).unwrap();
+        record["record"]["dataSet"].as_str().is_some_and(|name| !name.is_empty())
+    };
+    wait_for("its record counts", 120, recorded);
+    let server = sight.server(new).unwrap();
+    kill(server);
+    gone(server);
+    wait_for("it leads again", 120, || sight.leads(new) == Some(true));
+    kill_process(silent, Signal::CONT).unwrap();
+    whole(&lab);
+    has_all(&lab, &tags);
+}
+
+#[test]
+fn of_nodes_that_are_killed_at_once_the_one_that_still_has_its_data_leads() {
+    let lab = shop(WRITTEN_AT_ONCE);
+    let tags = fill(&lab);
+    let [leader, follower] = both(&lab, 1);
+    let servers = lab.servers("shop");
+    let agent = lab.agent("shop", &leader);
+    kill_process(agent, Signal::STOP).unwrap();
+    for node in [&leader, &follower] {
+        kill(servers[node]);
+    }
+    gone(servers[&follower]);
+    let data = lab.data("shop", &leader);
+    fs::remove_dir_all(data.join("appendonlydir")).unwrap();
+    for name in ["redoubt-record.json", "dump.rdb"] {
+        fs::remove_file(data.join(name)).unwrap();
+    }
+    kill_process(agent, Signal::CONT).unwrap();
+    let sight = lab.sight("shop");
+    wait_for("the other one leads", 120, || sight.leads(&follower) == Some(true));
+    whole(&lab);
+    has_all(&lab, &tags);
 }
 
 #[test]

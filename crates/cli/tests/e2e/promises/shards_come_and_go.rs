@@ -369,13 +369,13 @@ fn half_moved(sight: &Sight, [mut giver, mut taker]: [AgentConnection; 2], to: &
 const AGENT: &str = "redoubt-agent";
 
 /// A connection with the rights of an agent.
-struct AgentConnection {
-    connection: Connection,
+pub(super) struct AgentConnection {
+    pub(super) connection: Connection,
     password: String,
 }
 
 #[track_caller]
-fn as_agent(lab: &Lab, node: &str) -> AgentConnection {
+pub(super) fn as_agent(lab: &Lab, node: &str) -> AgentConnection {
     let password = fs::read_to_string(lab.state().join("redis/shop/secrets/agent-password")).unwrap();
     let password = password.trim().to_owned();
     let settings = RedisConnectionInfo::default().set_username(AGENT).set_password(&password);

@@ -11,6 +11,15 @@ use super::{Lab, wait::wait_or_tell, wait_for};
 /// How long a set may take to be whole again, seconds: `recoveryDeadline` and as much for a busy machine.
 const WHOLE: u64 = 120;
 
+/// The name by which agents log in.
+pub(crate) const AGENT: &str = "redoubt-agent";
+
+/// A connection with the rights of an agent.
+pub(crate) struct AgentConnection {
+    pub(crate) connection: Connection,
+    pub(crate) password: String,
+}
+
 impl Lab {
     /// The whole status and the live figures.
     #[track_caller]
@@ -111,6 +120,19 @@ impl Lab {
         }
         let info = ConnectionAddr::Tcp(host, port).into_connection_info()?.set_redis_settings(settings);
         Client::open(info)?.get_connection_with_timeout(std::time::Duration::from_secs(10))
+    }
+
+    /// A connection to a node, as its agent has it.
+    #[track_caller]
+    pub(crate) fn connect_as_agent(&self, name: &str, node: &str) -> AgentConnection {
+        let secret = self.state().join("redis").join(name).join("secrets/agent-password");
+        let password = fs::read_to_string(secret).unwrap().trim().to_owned();
+        let settings = RedisConnectionInfo::default().set_username(AGENT).set_password(&password);
+        let (host, port) = self.address(name, node);
+        let info =
+            ConnectionAddr::Tcp(host, port).into_connection_info().unwrap().set_redis_settings(settings);
+        let connection = Client::open(info).unwrap().get_connection().unwrap();
+        AgentConnection { connection, password }
     }
 
     /// Where a node or Sentinel is.

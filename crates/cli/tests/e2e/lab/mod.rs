@@ -21,7 +21,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 pub(crate) use self::{
-    members::{gone, is, kill},
+    members::{AGENT, AgentConnection, gone, is, kill},
     sight::Sight,
     wait::wait_for,
     wall::{Wall, why_no_wall},

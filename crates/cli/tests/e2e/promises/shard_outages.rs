@@ -9,7 +9,6 @@ use serde_json::Value;
 use super::shards::{
     KEYS, WRITTEN_AT_ONCE, fill, hand_over, has_all, master, processes, replica, shop, signal, text, whole,
 };
-use super::shards_come_and_go::as_agent;
 use crate::lab::{Lab, Sight, Writer, gone, is, kill, wait_for};
 
 /// Each shard has one node that leads, and all others follow.
@@ -139,7 +138,7 @@ fn a_replica_elected_before_it_knew_its_data_set_comes_back_with_its_data() {
     lab.until("shop", "it was added", |status| status["nodes"].as_array().unwrap().len() == 6);
     let sight = lab.sight("shop");
     let id: String = redis::cmd("CLUSTER").arg("MYID").query(&mut sight.connect(old).unwrap()).unwrap();
-    let mut replica = as_agent(&lab, new).connection;
+    let mut replica = lab.connect_as_agent("shop", new).connection;
     wait_for("it knows its master", 120, || {
         redis::cmd("CLUSTER").arg("REPLICATE").arg(&id).exec(&mut replica).is_ok()
     });

@@ -3,7 +3,7 @@
 use std::{fs, time::Duration};
 
 use redis::{
-    Client, Connection, ConnectionAddr, FromRedisValue, IntoConnectionInfo as _, RedisConnectionInfo,
+    Connection, FromRedisValue,
     cluster::{ClusterConnection, ClusterPipeline, cluster_pipe},
 };
 use redoubt_redis::cluster::{SlotSet, key_slot};
@@ -14,7 +14,7 @@ use super::{
     engine_of,
     shards::{WRITTEN_AT_ONCE, master, replica, shop, text, whole},
 };
-use crate::lab::{Lab, Sight, Writer, gone, is, kill, wait_for};
+use crate::lab::{AGENT, AgentConnection, Lab, Sight, Writer, gone, is, kill, wait_for};
 
 /// So many that a move takes a few seconds.
 const KEYS: usize = 30_000;
@@ -326,7 +326,7 @@ fn a_key_on_its_way_between_two_masters_that_die_is_found_again() {
     let is_given = |number: &usize| owned.contains(key_slot(format!("key:{number}").as_bytes()));
     let key = format!("key:{}", (0..300).find(is_given).expect("a key of the first shard"));
     let servers = [&giver, &taker].map(|node| lab.server("shop", node));
-    let ends = [&giver, &taker].map(|node| as_agent(&lab, node));
+    let ends = [&giver, &taker].map(|node| lab.connect_as_agent("shop", node));
     // Nobody finishes it meanwhile.
     let engine = engine_of(&lab, "shop");
     kill_process(engine, Signal::STOP).unwrap();
@@ -365,38 +365,18 @@ fn half_moved(sight: &Sight, [mut giver, mut taker]: [AgentConnection; 2], to: &
     command.arg("KEYS").arg(key).exec(&mut giver.connection).unwrap();
 }
 
-/// The name by which agents log in.
-const AGENT: &str = "redoubt-agent";
-
-/// A connection with the rights of an agent.
-pub(super) struct AgentConnection {
-    pub(super) connection: Connection,
-    password: String,
-}
-
-#[track_caller]
-pub(super) fn as_agent(lab: &Lab, node: &str) -> AgentConnection {
-    let password = fs::read_to_string(lab.state().join("redis/shop/secrets/agent-password")).unwrap();
-    let password = password.trim().to_owned();
-    let settings = RedisConnectionInfo::default().set_username(AGENT).set_password(&password);
-    let (host, port) = lab.address("shop", node);
-    let info = ConnectionAddr::Tcp(host, port).into_connection_info().unwrap().set_redis_settings(settings);
-    let connection = Client::open(info).unwrap().get_connection().unwrap();
-    AgentConnection { connection, password }
-}
-
 /// Its server may have been started by an agent of another version, whose users may less.
 #[test]
 fn an_agent_that_takes_a_server_over_gives_its_users_the_rights_of_today() {
     let lab = shop("");
     let node = "shop-shard-0-0";
-    let mut connection = as_agent(&lab, node).connection;
+    let mut connection = lab.connect_as_agent("shop", node).connection;
     let mut may_move = || {
         let moved = redis::cmd("MIGRATE").arg(&["127.0.0.1", "1", "key", "0", "10"]).exec(&mut connection);
         !moved.is_err_and(|error| error.code() == Some("NOPERM"))
     };
     assert!(may_move());
-    let mut other = as_agent(&lab, node).connection;
+    let mut other = lab.connect_as_agent("shop", node).connection;
     redis::cmd("ACL").arg(&["SETUSER", AGENT, "-migrate"]).exec(&mut other).unwrap();
     assert!(!may_move());
     let (server, agent) = (lab.server("shop", node), lab.agent("shop", node));

@@ -95,7 +95,10 @@ impl EngineLock {
             Err(error) => return Err(io_error("open", path)(error)),
         };
         match flock(&file, FlockOperation::NonBlockingLockShared) {
-            Ok(()) => return Ok(Held::Free),
+            Ok(()) => {
+                release(&file);
+                return Ok(Held::Free);
+            }
             Err(rustix::io::Errno::WOULDBLOCK) => {}
             Err(error) => return Err(io_error("lock", path)(error.into())),
         }
@@ -109,6 +112,20 @@ impl EngineLock {
         self.file.rewind()?;
         self.file.write_all(serde_json::to_string(process)?.as_bytes())?;
         self.file.write_all(b"\n")
+    }
+}
+
+impl Drop for EngineLock {
+    fn drop(&mut self) {
+        release(&self.file);
+    }
+}
+
+/// To close the file is not enough: a child that was forked a moment ago, and runs no program of its own yet, has it, too
+/// (flock(2)).
+fn release(file: &File) {
+    if let Err(error) = flock(file, FlockOperation::Unlock) {
+        tracing::warn!(%error, "the lock of the state folder is held until this process ends");
     }
 }
 
@@ -147,7 +164,14 @@ mod tests {
         let error = EngineLock::take(&state).unwrap_err();
         assert!(matches!(error, LocalError::EngineRuns { pid: Some(pid), .. } if pid == me), "{error}");
         assert_eq!(EngineLock::holder(&state).unwrap().unwrap().pid, me);
+        let forked = lock.file.try_clone().unwrap();
         drop(lock);
+        assert_eq!(
+            EngineLock::holder(&state).unwrap(),
+            None,
+            "a forked child has it open, and holds nothing"
+        );
+        drop(forked);
         assert_eq!(EngineLock::holder(&state).unwrap(), None, "a file that stays behind holds nothing");
         EngineLock::take(&state).unwrap();
     }

@@ -11,9 +11,9 @@
 //!    than there are: when the partition ends, what a replica said before it was pointed elsewhere still arrives, and
 //!    would open the door for some milliseconds (9 writes were acknowledged, and lost).
 //!
-//! Who has a node elected promotes it with the fence armed and lifts it when a majority names the node, until the first
+//! Who has a node elected promotes it with the fence closed and lifts it when a majority names the node, until the first
 //! replica has attached: some milliseconds in which clients would otherwise meet `NOREPLICAS`, an error that no client
-//! library tries again. Should that agent die in between, the node's own arms it again.
+//! library tries again. Should that agent die in between, the node's own sets it again.
 
 use std::time::Duration;
 

@@ -4,7 +4,8 @@
 use std::{sync::Arc, time::Duration};
 
 use redoubt_election::{
-    Clock, Fence, FenceState, FenceTerms, FenceView, Moment, SentinelViews, fence, fence_changes_at,
+    ALONE_FOR, Clock, Fence, FenceState, FenceTerms, FenceView, Moment, SentinelViews, fence,
+    fence_changes_at,
 };
 use redoubt_redis::{Connection, Connector, Endpoint, Error};
 use tokio::sync::watch;
@@ -60,6 +61,7 @@ impl FenceKeeper {
             facts: told,
             connection: None,
             silent_since: None,
+            standing: None,
             set: None,
             set_at: None,
             failed: String::new(),
@@ -82,6 +84,7 @@ struct Keeper {
     facts: watch::Receiver<Option<Facts>>,
     connection: Option<Connection>,
     silent_since: Option<Moment>,
+    standing: Option<Standing>,
     set: Option<Fence>,
     set_at: Option<Moment>,
     /// Why the last try failed, as told.
@@ -124,7 +127,9 @@ impl Keeper {
         };
         let wanted = fence(&view);
         let lifted = wanted.min_replicas_to_write > 0 && facts.found_lifted > self.set_at;
-        if (self.set != Some(wanted) || lifted)
+        let free_at = self.stand(&facts, now).free_at();
+        let left_over = free_at.is_some_and(|at| now >= at && self.set_at < Some(at));
+        if (self.set != Some(wanted) || lifted || left_over)
             && let Err(error) = self.set(wanted, facts.leads).await
         {
             self.connection = None;
@@ -136,7 +141,14 @@ impl Keeper {
             return Some(self.post.clock.now() + RETRY);
         }
         self.failed.clear();
-        fence_changes_at(&view)
+        free_at.filter(|at| *at > now).into_iter().chain(fence_changes_at(&view)).min()
+    }
+
+    fn stand(&mut self, facts: &Facts, now: Moment) -> Standing {
+        let named = self.post.views.borrow().named() == Some(&self.post.me);
+        let standing = Standing::after(self.standing, facts.leads, named, now);
+        self.standing = Some(standing);
+        standing
     }
 
     async fn set(&mut self, wanted: Fence, leads: bool) -> Result<(), Error> {
@@ -183,9 +195,61 @@ impl Keeper {
     }
 }
 
+/// What this node is, and since when. While it leads and no majority has named it, an election of another agent may be
+/// under way, and that agent has the fence of this node: closed until the announcement, lifted until the first replica is
+/// back. Should it die in between, nobody else would set the fence again: `INFO` does not tell what it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Standing {
+    leads: bool,
+    named: bool,
+    since: Moment,
+}
+
+impl Standing {
+    fn after(before: Option<Self>, leads: bool, named: bool, now: Moment) -> Self {
+        let named = leads && named;
+        before.filter(|before| (before.leads, before.named) == (leads, named)).unwrap_or(Self {
+            leads,
+            named,
+            since: now,
+        })
+    }
+
+    /// From when on no election has this node's fence any more.
+    fn free_at(self) -> Option<Moment> {
+        (self.named || !self.leads).then(|| self.since + ALONE_FOR)
+    }
+}
+
 /// A majority is in reach. A master that comes back from behind a partition finds Sentinels that answer before it knows
 /// whom they name: its fence stays raised until a majority names it.
 fn is_named(views: &SentinelViews, facts: &Facts, me: &Endpoint) -> bool {
     let master = facts.leads && facts.bootstrapped;
     views.majority_in_reach() && (!master || views.named() == Some(me))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fence_is_this_agents_again_once_the_election_is_over() {
+        let steps = [
+            // At, leads, named; and from when on the fence is this agent's.
+            (0, false, false, Some(300)),
+            (100, false, true, Some(300)),
+            (1000, true, false, None),
+            (1005, true, true, Some(1305)),
+            (1200, true, true, Some(1305)),
+            (5000, true, false, None),
+            (5100, false, false, Some(5400)),
+            (6000, true, true, Some(6300)),
+        ];
+        let mut standing = None;
+        for (at, leads, named, free) in steps {
+            let now = Standing::after(standing, leads, named, Moment::ms(at));
+            assert_eq!(now.free_at(), free.map(Moment::ms), "at {at} ms");
+            standing = Some(now);
+        }
+    }
 }

@@ -39,7 +39,7 @@ pub(crate) enum Ask {
     Pause { hold: Duration },
     /// `CLIENT UNPAUSE`: [`Answer::Done`].
     Unpause,
-    /// The fence armed, `REPLICAOF NO ONE`, then `INFO`: [`Answer::Node`].
+    /// The fence closed, `REPLICAOF NO ONE`, then `INFO`: [`Answer::Node`].
     Promote { min_replicas: u32 },
     /// `REPLICAOF`: [`Answer::Done`].
     Follow { master: Endpoint },

@@ -100,12 +100,14 @@ impl Machine {
         if self.quorum.known == 1 { self.fail_over_by_sentinel(now) } else { self.promote() }
     }
 
-    /// The fence goes with it: nobody can write to a node that has not been announced.
+    /// The fence is closed first: nobody can write to a node that has not been announced, whoever attaches to it. One
+    /// replica was enough when a master that had stood still woke up to the demotion in its socket, and fed its clients to
+    /// a node that another candidate had just outdone.
     pub(super) fn promote(&mut self) {
         let Some(target) = self.target else { return };
         self.enter(Phase::Promote);
         self.promoted = true;
-        let min_replicas = self.set.durability.min_replicas_to_write.max(1);
+        let min_replicas = u32::try_from(self.set.nodes.len()).unwrap_or(u32::MAX);
         let not_after = self.voted_at + VOTE_HOLDS;
         self.call(Place::Node(target), Ask::Promote { min_replicas }, ACT_WITHIN, Some(not_after));
     }

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::{sim::Sim, world::DOWN_AFTER};
+use super::{
+    sim::Sim,
+    world::{DOWN_AFTER, World},
+};
 use crate::machine::{Ask, Call, Machine, Place};
 
 /// How old a majority's word may be when somebody is re-pointed on it.
@@ -13,7 +16,7 @@ pub(super) fn before_each(sim: &Sim, candidate: usize, call: &Call) {
     let Place::Node(node) = call.place else { return };
     match &call.ask {
         Ask::Promote { min_replicas } => {
-            assert!(*min_replicas >= 1, "promoted with the fence open");
+            assert!(*min_replicas as usize >= sim.world.nodes.len(), "promoted with the fence open");
             promoted_by_a_majority(sim, candidate);
         }
         Ask::Follow { master } => follows_with_cause(sim, candidate, node, sim.world.node_at(master)),
@@ -48,6 +51,7 @@ fn follows_with_cause(sim: &Sim, candidate: usize, node: usize, master: usize) {
 
 /// After every event.
 pub(super) fn after_each(sim: &Sim) {
+    nobody_writes_to_the_unnamed(&sim.world);
     let running = sim.world.pause_began.map_or(Duration::ZERO, |began| sim.world.now.since(began));
     let paused = sim.world.paused + running;
     assert!(paused < DOWN_AFTER / 3, "writes were paused for {paused:?}");
@@ -57,6 +61,14 @@ pub(super) fn after_each(sim: &Sim) {
     elected.sort_unstable_by_key(|(_, epoch)| *epoch);
     for pair in elected.windows(2) {
         assert!(pair[0].1 != pair[1].1, "two are elected in one epoch: {pair:?}");
+    }
+}
+
+/// A node that was never named takes no writes, whoever follows it; Sentinel's own failover knows no such fence.
+fn nobody_writes_to_the_unnamed(world: &World) {
+    for node in 0..world.nodes.len() {
+        let named = world.named_at[node].is_some() || world.nodes[node].by_sentinel;
+        assert!(named || !world.writable(node), "n{node} takes writes, and no majority ever named it");
     }
 }
 

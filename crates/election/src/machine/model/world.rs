@@ -97,6 +97,8 @@ pub(super) struct Node {
     pub(super) replid2: u16,
     pub(super) paused_until: Option<Moment>,
     pub(super) min_replicas: u32,
+    /// Sentinel promoted it by itself, with the fence as it stood.
+    pub(super) by_sentinel: bool,
     /// It had to take a full copy, and threw away what it had.
     pub(super) full_syncs: u32,
 }
@@ -147,6 +149,7 @@ impl World {
             replid2: 0,
             paused_until: None,
             min_replicas: 1,
+            by_sentinel: false,
             full_syncs: 0,
         };
         let mut world = Self {
@@ -201,7 +204,7 @@ impl World {
         }
     }
 
-    fn writable(&self, node: usize) -> bool {
+    pub(super) fn writable(&self, node: usize) -> bool {
         let this = &self.nodes[node];
         let paused = this.paused_until.is_some_and(|until| self.now < until);
         this.up && this.master.is_none() && !paused && self.attached(node) >= this.min_replicas as usize
@@ -332,6 +335,7 @@ impl World {
             (node.replid2, node.replid) = (node.replid, next);
             self.next_replid += 1;
         }
+        node.by_sentinel = min_replicas.is_none();
         node.min_replicas = min_replicas.unwrap_or(node.min_replicas);
     }
 

@@ -4,10 +4,15 @@ use redoubt_redis::{
     Connection, Endpoint, Error,
     cluster::{NodeId, SlotSet},
 };
+use tokio::time::{Instant, sleep};
 
 use crate::{access::Access, check::check, cluster::Cluster, error::SlotsError, plan::Layout, settle};
 
 /// Makes them one cluster. Refuses nodes that hold keys or know other nodes: they may be another cluster's.
+///
+/// Every node has its part before it is introduced to the others, and is introduced to each of them: what it is stands in
+/// the first message that they get of it. Left to itself the bus tells who there is, and what became of them, once a
+/// second to one node after the other.
 pub async fn create(access: &Access, nodes: &[Endpoint], layout: &Layout) -> Result<Cluster, SlotsError> {
     let mut members = Vec::new();
     for endpoint in nodes {
@@ -22,19 +27,43 @@ pub async fn create(access: &Access, nodes: &[Endpoint], layout: &Layout) -> Res
             outcome => drop(outcome?),
         }
     }
-    let entry = &nodes[layout.masters[0].0];
-    for (member, endpoint) in members.iter_mut().zip(nodes).filter(|(_, endpoint)| *endpoint != entry) {
-        member.0.cluster_meet(entry).await.map_err(|error| unmet(endpoint, error))?;
+    for (replica, master) in &layout.replicas {
+        meet(&mut members[*replica].0, &nodes[*replica], &nodes[*master]).await?;
     }
-    let count = nodes.len();
-    let met = |cluster: &Cluster| cluster.nodes.len() == count && knows_all(cluster);
-    settle::until(access, entry, "all nodes know each other", met).await?;
     for (replica, master) in &layout.replicas {
         let id = members[*master].1.clone();
-        members[*replica].0.cluster_replicate(&id).await?;
+        follow(&mut members[*replica].0, &id).await?;
     }
-    let whole = |cluster: &Cluster| check(cluster).is_empty() && serves(cluster);
-    settle::until(access, entry, "all nodes agree and serve", whole).await
+    for (number, (member, _)) in members.iter_mut().enumerate() {
+        for other in &nodes[number + 1..] {
+            meet(member, &nodes[number], other).await?;
+        }
+    }
+    let count = nodes.len();
+    let whole = |cluster: &Cluster| {
+        cluster.nodes.len() == count && knows_all(cluster) && check(cluster).is_empty() && serves(cluster)
+    };
+    settle::until(access, &nodes[layout.masters[0].0], "all nodes agree and serve", whole).await
+}
+
+async fn meet(member: &mut Connection, endpoint: &Endpoint, other: &Endpoint) -> Result<(), SlotsError> {
+    member.cluster_meet(other).await.map_err(|error| unmet(endpoint, error))
+}
+
+/// Follows a node that it has just been told to meet. It learns its name within two rounds of the bus, a tenth of a second
+/// each.
+async fn follow(replica: &mut Connection, master: &NodeId) -> Result<(), SlotsError> {
+    let end = Instant::now() + settle::PATIENCE;
+    loop {
+        match replica.cluster_replicate(master).await {
+            Err(Error::Server { message, .. })
+                if message.contains("Unknown node") && Instant::now() < end =>
+            {
+                sleep(settle::SOON).await;
+            }
+            outcome => return Ok(outcome?),
+        }
+    }
 }
 
 /// A connection to a node that has nothing and knows nobody, and its id.

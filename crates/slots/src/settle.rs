@@ -16,7 +16,7 @@ use crate::{
 /// Nodes gossip every second with some of the others; a few rounds reach all, on a busy machine as well.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 /// What one node was told reaches the others within milliseconds, if it is told at once.
-const SOON: Duration = Duration::from_millis(10);
+pub(crate) const SOON: Duration = Duration::from_millis(10);
 const LATER: Duration = Duration::from_millis(100);
 
 /// Looks again until the cluster is as wanted.

@@ -35,7 +35,7 @@ pub(crate) struct Situation<'a> {
 /// One thing to do at the own server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Tend {
-    /// Make one cluster of the first nodes of all shards.
+    /// Make one cluster of all nodes.
     Form,
     /// The cluster is whole: forget that it was being formed.
     Formed,

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use redoubt_election::{Moment, Report, Request, Verdict};
 use redoubt_redis::cluster::ClusterNodes;
 use redoubt_serverconf::{CLUSTER_MEMORY, files::off_thread};
-use redoubt_slots::{Access, create, plan::layout};
+use redoubt_slots::{Access, create, plan::layout_of_shards};
 use redoubt_wire::{
     config::NodeEntry,
     failover::{Cause, Failover, Outcome, StepTime},
@@ -340,32 +340,46 @@ impl Node {
         }
     }
 
-    /// Makes one cluster of the first nodes of all shards; the others join by themselves. Where it was cut off before,
-    /// what is half done is undone first, which the servers refuse once there is a key.
+    /// Makes one cluster of all nodes; the first ones of the shards lead. Where it was cut off before, what is half done is
+    /// undone first, unless there is a key.
     async fn form(&mut self) -> Result<(), String> {
         let again = self.is_forming().await;
         let note = self.agent.args.data.join(FORMING);
         let at = note.display().to_string();
         off_thread(move || fs::write(note, "")).await.map_err(|error| format!("{at}: {error}"))?;
         self.forming = Some(true);
-        let mut shards = std::collections::BTreeSet::new();
-        let masters: Vec<_> = self.agent.set.nodes.iter().filter(|node| shards.insert(node.shard)).collect();
+        let nodes = &self.agent.set.nodes;
         if again {
-            for master in &masters {
-                let mut connection =
-                    self.agent.nodes.connect(&master.server).await.map_err(|error| error.to_string())?;
-                connection.cluster_reset().await.map_err(|error| format!("{}: {error}", master.name))?;
-            }
+            self.undo_forming().await?;
         }
-        let hosts: Vec<String> = masters.iter().map(|node| node.server.host.clone()).collect();
-        let nodes: Vec<_> = masters.iter().map(|node| node.server.clone()).collect();
+        let servers: Vec<_> = nodes.iter().map(|node| node.server.clone()).collect();
         let access = Access::new(self.agent.nodes.clone(), None);
-        let layout = layout(&hosts, 0)?;
-        match tokio::time::timeout(FORMED_WITHIN, create(&access, &nodes, &layout)).await {
+        let layout = layout_of_shards(nodes.iter().map(|node| node.shard));
+        match tokio::time::timeout(FORMED_WITHIN, create(&access, &servers, &layout)).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => Err(error.to_string()),
             Err(_) => Err(format!("the cluster was not whole within {FORMED_WITHIN:?}")),
         }
+    }
+
+    async fn undo_forming(&self) -> Result<(), String> {
+        let mut connections = Vec::new();
+        for node in &self.agent.set.nodes {
+            let mut connection =
+                self.agent.nodes.connect(&node.server).await.map_err(|error| error.to_string())?;
+            let keys = connection.dbsize().await.map_err(|error| format!("{}: {error}", node.name))?;
+            if keys > 0 {
+                return Err(format!(
+                    "{} holds {keys} keys: the cluster is in use, and is not formed anew",
+                    node.name
+                ));
+            }
+            connections.push((&node.name, connection));
+        }
+        for (name, connection) in &mut connections {
+            connection.cluster_reset().await.map_err(|error| format!("{name}: {error}"))?;
+        }
+        Ok(())
     }
 
     /// The server ended, and it led: the best replica stands for election at once.

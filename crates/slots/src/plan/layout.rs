@@ -1,6 +1,6 @@
 //! Who leads and who follows whom in a new cluster.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use redoubt_redis::cluster::{SLOTS, SlotSet};
 
@@ -32,18 +32,32 @@ pub fn layout(hosts: &[String], replicas: usize) -> Result<Layout, String> {
     }
     let order = alternate(hosts);
     let (masters, rest) = order.split_at(count);
-    let counts = apportion(usize::from(SLOTS), &vec![1.0; count], |_, _| false);
-    let mut next = 0..SLOTS;
-    let masters: Vec<(usize, SlotSet)> = masters
-        .iter()
-        .zip(counts)
-        .map(|(node, count)| (*node, next.by_ref().take(count).collect()))
-        .collect();
+    let masters = evenly(masters);
     let leaders: Vec<(&str, usize)> = masters.iter().map(|(node, _)| (hosts[*node].as_str(), 0)).collect();
     let followers: Vec<&str> = rest.iter().map(|node| hosts[*node].as_str()).collect();
     let followed = spread(&leaders, &followers);
     let replicas = rest.iter().zip(followed).map(|(node, leader)| (*node, masters[leader].0)).collect();
     Ok(Layout { masters, replicas })
+}
+
+/// Lays out a cluster where each node has its shard already: the first node of a shard leads it, the others follow.
+pub fn layout_of_shards<Shard: Ord>(shards: impl IntoIterator<Item = Shard>) -> Layout {
+    let mut first = BTreeMap::new();
+    let (mut masters, mut replicas) = (Vec::new(), Vec::new());
+    for (node, shard) in shards.into_iter().enumerate() {
+        match first.entry(shard) {
+            Entry::Occupied(master) => replicas.push((node, *master.get())),
+            Entry::Vacant(place) => masters.push(*place.insert(node)),
+        }
+    }
+    Layout { masters: evenly(&masters), replicas }
+}
+
+/// All slots, in runs of the same length.
+fn evenly(masters: &[usize]) -> Vec<(usize, SlotSet)> {
+    let counts = apportion(usize::from(SLOTS), &vec![1.0; masters.len()], |_, _| false);
+    let mut next = 0..SLOTS;
+    masters.iter().zip(counts).map(|(node, count)| (*node, next.by_ref().take(count).collect())).collect()
 }
 
 /// Gives each replica a master: one with the fewest replicas, on another host if there is one. Masters come with the
@@ -118,6 +132,15 @@ mod tests {
             layout.replicas.iter().all(|(replica, master)| hosts[*replica] != hosts[*master]),
             "{layout:?}"
         );
+    }
+
+    #[test]
+    fn the_first_node_of_each_shard_leads_it() {
+        let layout = layout_of_shards([0, 1, 0, 2, 2, 1]);
+        assert_eq!(layout.replicas, [(2, 0), (4, 3), (5, 1)]);
+        let owned: Vec<_> = layout.masters.iter().map(|(node, slots)| (*node, slots.to_string())).collect();
+        let expected = [(0, "0-5461"), (1, "5462-10922"), (3, "10923-16383")];
+        assert_eq!(owned, expected.map(|(node, slots)| (node, slots.to_owned())));
     }
 
     proptest! {

@@ -5,7 +5,7 @@ mod phases;
 mod rebalance;
 mod reshard;
 
-pub use layout::{Layout, layout, spread};
+pub use layout::{Layout, layout, layout_of_shards, spread};
 pub use phases::phases;
 pub use rebalance::{Share, rebalance};
 pub use reshard::reshard;

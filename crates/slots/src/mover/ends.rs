@@ -23,6 +23,10 @@ const ONLY_MASTERS: &str = "only with masters";
 /// Names of keys that the source is asked for at one go. It gathers them for some hundred microseconds, and serves nobody
 /// else meanwhile: all slots of a window at once made clients wait for 5 ms and more.
 const NAMES_AT_ONCE: usize = 1000;
+/// For each slot that becomes its own the target tells every node at once, and each of them holds the whole map against its
+/// own (`clusterUpdateSlotsConfigWith`, some 0.1 ms), one message after the other: 256 at a time kept the source from its
+/// clients for 28 ms.
+const CLOSED_AT_ONCE: usize = 32;
 /// One that met nobody who was busy is enough.
 const PINGS: usize = 3;
 /// Slots whose fill is not known yet.
@@ -174,6 +178,14 @@ impl Ends {
     }
 
     async fn close(&mut self, slots: &[u16]) -> Result<(), Fault> {
+        for some in slots.chunks(CLOSED_AT_ONCE) {
+            self.close_some(some).await?;
+        }
+        Ok(())
+    }
+
+    /// The source's answer comes when it has taken in what the target broadcast.
+    async fn close_some(&mut self, slots: &[u16]) -> Result<(), Fault> {
         let target = self.target_id.clone();
         let words = ["NODE", target.as_str()];
         all_ok(slots, setslot(&mut self.target, slots, &words).await?)?;

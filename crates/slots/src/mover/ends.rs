@@ -27,6 +27,11 @@ const NAMES_AT_ONCE: usize = 1000;
 /// own (`clusterUpdateSlotsConfigWith`, some 0.1 ms), one message after the other: 256 at a time kept the source from its
 /// clients for 28 ms.
 const CLOSED_AT_ONCE: usize = 32;
+/// Valkey 8 and later has the replicas that are online take a change of a slot first, and refuses it after 2 s without their
+/// answer (<https://valkey.io/commands/cluster-setslot/>). A replica that has just had its data says so once a second only.
+const REPLICAS_LAG: &str = "NOREPLICAS";
+/// Tries after that for all slots of a call, each of which the server waits for as long.
+const LATE_TRIES: usize = 5;
 /// One that met nobody who was busy is enough.
 const PINGS: usize = 3;
 /// Slots whose fill is not known yet.
@@ -221,7 +226,7 @@ fn names(slot: u16, reply: Result<Value, Error>) -> Result<Vec<Key>, Fault> {
     Ok(keys.into_iter().filter_map(key).collect())
 }
 
-/// `CLUSTER SETSLOT slot …` for each slot.
+/// `CLUSTER SETSLOT slot …` for each slot, again for those whose replicas did not answer in time.
 async fn setslot(
     connection: &mut Connection,
     slots: &[u16],
@@ -232,7 +237,17 @@ async fn setslot(
         head.into_iter().chain(words.iter().map(|word| (*word).to_owned())).collect::<Vec<String>>()
     };
     let commands: Vec<_> = slots.iter().map(command).collect();
-    pipeline(connection, slots.first(), &commands).await
+    let mut replies = pipeline(connection, slots.first(), &commands).await?;
+    let late = |reply: &Result<Value, Error>| matches!(reply, Err(Error::Server { code, .. }) if code == REPLICAS_LAG);
+    let mut tries = LATE_TRIES;
+    for ((slot, command), reply) in slots.iter().zip(&commands).zip(&mut replies) {
+        while late(reply) && tries > 0 {
+            tries -= 1;
+            let again = pipeline(connection, Some(slot), std::slice::from_ref(command)).await?;
+            *reply = again.into_iter().next().unwrap_or(Ok(Value::Null));
+        }
+    }
+    Ok(replies)
 }
 
 async fn pipeline<A: AsRef<[u8]>>(

@@ -10,11 +10,14 @@ use std::{
 };
 
 use redoubt_redis::cluster::key_slot;
-use redoubt_slots::{Event, Options, Stop, plan};
-use tokio::{sync::watch, time::Instant};
+use redoubt_slots::{Event, Guard, Mover, Options, Stop, plan};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep},
+};
 
 use crate::{
-    harness::{Lab, by_migrate},
+    harness::{Lab, Server, by_migrate},
     writers::{Writers, count, fill, filled},
 };
 
@@ -43,6 +46,38 @@ async fn nothing_is_lost_duplicated_or_resurrected_under_writers() {
 async fn a_cluster_with_replicas_and_a_password_is_moved_alike() {
     let lab = Lab::with(3, 1, &["--requirepass", "s3cret", "--masterauth", "s3cret"], Some("s3cret")).await;
     back_and_forth(&lab, &Options::default(), 3000).await;
+}
+
+/// Valkey 8 and later asks a master's replicas first, for 2 s.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn replicas_that_answer_late_do_not_end_a_move() {
+    let lab = Lab::start(3, 1).await;
+    fill(&lab, 3000, 100).await;
+    let moves = lab.plan(0, 1, 1000).await;
+    let cluster = lab.look().await;
+    let replicas: Vec<&Server> = cluster
+        .nodes
+        .iter()
+        .filter(|node| !node.is_master)
+        .map(|node| &lab.servers[lab.index(&node.endpoint)])
+        .collect();
+    let guard = Guard::take(&lab.access, &cluster).await.unwrap();
+    let (access, options) = (&lab.access, &by_migrate());
+    let work = Mover { access, cluster: &cluster, options, report: &|_| {} };
+    for replica in &replicas {
+        replica.freeze();
+    }
+    let awake = async {
+        sleep(Duration::from_secs(3)).await;
+        for replica in &replicas {
+            replica.thaw();
+        }
+    };
+    let (summary, ()) = tokio::join!(work.run(&guard, moves, Stop::never()), awake);
+    assert_eq!(summary.unwrap().slots, 1000);
+    drop(guard);
+    lab.whole().await;
+    filled(&lab, 3000, 100).await;
 }
 
 /// MIGRATE of two servers to each other stands still until its time-out.

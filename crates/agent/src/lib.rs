@@ -15,6 +15,7 @@ mod hearing;
 mod http;
 mod ids;
 mod inbox;
+mod kept;
 mod last_failover;
 mod logs;
 mod metrics;

@@ -12,7 +12,7 @@ use redoubt_supervise::{Child, Exit, Lines, OwnChildren, Signal, Spawn, SpawnErr
 
 use tokio::sync::oneshot;
 
-use crate::{fault::Fault, logs::ServerLog};
+use crate::{fault::Fault, kept::Kept, logs::ServerLog};
 
 /// A program that prints its version and ends, on a machine that is busy.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -42,9 +42,7 @@ pub(crate) struct Server {
     child: Child,
     reader: tokio::task::JoinHandle<Lines>,
     stop_reading: oneshot::Sender<()>,
-    endpoint: Endpoint,
-    connector: Connector,
-    connection: Option<Connection>,
+    kept: Kept,
 }
 
 /// Asks a server's binary for its version.
@@ -80,7 +78,7 @@ impl Server {
     pub(crate) fn owning(child: Child, lines: Lines, endpoint: Endpoint, connector: Connector) -> Self {
         let (stop_reading, stopped) = oneshot::channel();
         let reader = tokio::spawn(read_lines(lines, stopped));
-        Self { child, reader, stop_reading, endpoint, connector, connection: None }
+        Self { child, reader, stop_reading, kept: Kept::new(endpoint, connector) }
     }
 
     /// The process.
@@ -100,7 +98,7 @@ impl Server {
 
     /// Where it listens.
     pub(crate) fn endpoint(&self) -> &Endpoint {
-        &self.endpoint
+        self.kept.endpoint()
     }
 
     /// Asks it to end, again and again: a server that writes its first append-only file refuses to. Ends it when the
@@ -120,12 +118,7 @@ impl Server {
 
     /// The kept connection, made anew when the last one broke.
     pub(crate) async fn connection(&mut self) -> Result<&mut Connection, Error> {
-        let kept = self.connection.take().filter(|connection| !connection.is_broken());
-        let connection = match kept {
-            Some(connection) => connection,
-            None => self.connector.connect(&self.endpoint).await?,
-        };
-        Ok(self.connection.insert(connection))
+        self.kept.get().await
     }
 
     /// Waits until it accepts connections and answers, be it with `LOADING`, or ends.

@@ -13,7 +13,13 @@ use redoubt_wire::{
     state::{NodeState, OnDisk, Replication},
 };
 
-use super::{Node, fence::Facts, look::Seen, serve::Watchman};
+use super::{
+    Node,
+    fence::Facts,
+    look::Seen,
+    serve::{FenceHolder, Watchman},
+    shard_fence::ShardTerms,
+};
 use crate::{agent::ANSWER, server::Server};
 
 impl Node {
@@ -132,11 +138,38 @@ impl Node {
         }
     }
 
-    /// What the fence depends on; nothing in a set without Sentinels.
+    /// What the fence depends on.
     pub(super) fn tell_fence(&self, watchman: &Watchman) {
-        let (Some(keeper), Some(sentinel)) = (&watchman.fence, self.agent.set.sentinel()) else { return };
+        match &watchman.fence {
+            Some(FenceHolder::OfSet(keeper)) => {
+                if let Some(facts) = self.fence_facts(watchman) {
+                    keeper.tell(facts);
+                }
+            }
+            Some(FenceHolder::OfShard(keeper)) => {
+                if let Some(terms) = self.shard_terms() {
+                    keeper.tell(terms);
+                }
+            }
+            None => {}
+        }
+    }
+
+    /// In a cluster.
+    pub(super) fn shard_terms(&self) -> Option<ShardTerms> {
+        let cluster = self.agent.set.cluster()?;
+        Some(ShardTerms {
+            nodes: u32::try_from(self.agent.set.same_data(&self.me).count()).unwrap_or(u32::MAX),
+            floor: self.agent.set.durability.min_replicas_to_write,
+            node_timeout: Duration::from_millis(cluster.node_timeout_ms),
+        })
+    }
+
+    /// In a set with Sentinels.
+    fn fence_facts(&self, watchman: &Watchman) -> Option<Facts> {
+        let sentinel = self.agent.set.sentinel()?;
         let durability = &self.agent.set.durability;
-        keeper.tell(Facts {
+        Some(Facts {
             terms: FenceTerms {
                 nodes: u32::try_from(self.agent.set.nodes.len()).unwrap_or(u32::MAX),
                 floor: durability.min_replicas_to_write,
@@ -150,7 +183,7 @@ impl Node {
             whole_since: watchman.whole_since,
             alone_since: watchman.alone_since,
             found_lifted: found_lifted(watchman),
-        });
+        })
     }
 
     /// Asks every Sentinel afresh whom it names.

@@ -7,11 +7,11 @@ use redoubt_election::{
     ALONE_FOR, Clock, Fence, FenceState, FenceTerms, FenceView, Moment, SentinelViews, fence,
     fence_changes_at,
 };
-use redoubt_redis::{Connection, Connector, Endpoint, Error};
+use redoubt_redis::{Endpoint, Error};
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::{metrics::Metrics, state::SharedState};
+use crate::{kept::Kept, metrics::Metrics, state::SharedState};
 
 /// A server that did not take the fence is asked again after this.
 const RETRY: Duration = Duration::from_millis(200);
@@ -42,10 +42,9 @@ pub(super) struct FenceKeeper {
 
 /// What the task works with.
 pub(super) struct Post {
-    pub(super) server: Endpoint,
+    pub(super) server: Kept,
     /// As the Sentinels name it.
     pub(super) me: Endpoint,
-    pub(super) connector: Connector,
     pub(super) views: watch::Receiver<SentinelViews>,
     pub(super) clock: Clock,
     pub(super) shared: SharedState,
@@ -59,7 +58,6 @@ impl FenceKeeper {
         let keeper = Keeper {
             post,
             facts: told,
-            connection: None,
             silent_since: None,
             standing: None,
             set: None,
@@ -82,7 +80,6 @@ impl FenceKeeper {
 struct Keeper {
     post: Post,
     facts: watch::Receiver<Option<Facts>>,
-    connection: Option<Connection>,
     silent_since: Option<Moment>,
     standing: Option<Standing>,
     set: Option<Fence>,
@@ -132,7 +129,7 @@ impl Keeper {
         if (self.set != Some(wanted) || lifted || left_over)
             && let Err(error) = self.set(wanted, facts.leads).await
         {
-            self.connection = None;
+            self.post.server.close();
             let told = error.to_string();
             if self.failed != told {
                 tracing::warn!(%error, "the fence could not be set; tried again");
@@ -155,12 +152,7 @@ impl Keeper {
         let (replicas, lag) =
             (wanted.min_replicas_to_write.to_string(), wanted.min_replicas_max_lag_s.to_string());
         let pairs = [("min-replicas-max-lag", lag.as_str()), ("min-replicas-to-write", replicas.as_str())];
-        let kept = self.connection.take().filter(|connection| !connection.is_broken());
-        let connection = match kept {
-            Some(connection) => connection,
-            None => self.post.connector.connect(&self.post.server).await?,
-        };
-        self.connection.insert(connection).config_set(&pairs).await?;
+        self.post.server.get().await?.config_set(&pairs).await?;
         self.set_at = Some(self.post.clock.now());
         let before = self.set.replace(wanted).map(|fence| fence.state);
         self.post.metrics.own().fence(Some(u64::from(wanted.min_replicas_to_write)));

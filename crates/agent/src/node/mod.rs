@@ -15,6 +15,7 @@ mod moving;
 mod outside;
 mod reconfigure;
 mod serve;
+mod shard_fence;
 mod start;
 mod strays;
 mod succeed;

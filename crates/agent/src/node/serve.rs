@@ -18,8 +18,9 @@ use super::{
     fence::{FenceKeeper, Post},
     hang::HangWatch,
     look::Seen,
+    shard_fence::{ShardFenceKeeper, ShardPost},
 };
-use crate::{farewell, http::Command, inbox::Event, server::Server};
+use crate::{farewell, http::Command, inbox::Event, kept::Kept, server::Server};
 
 /// Until a node is ready its state is worth looking at often: somebody waits for it.
 const EAGER: Duration = Duration::from_millis(25);
@@ -50,6 +51,14 @@ pub(super) enum After {
     },
 }
 
+/// Who holds the fence.
+pub(super) enum FenceHolder {
+    /// Where Sentinels elect.
+    OfSet(FenceKeeper),
+    /// Where the masters of a cluster do.
+    OfShard(ShardFenceKeeper),
+}
+
 /// What is known while one server runs.
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own; no two make a state together")]
 pub(super) struct Watchman {
@@ -71,8 +80,7 @@ pub(super) struct Watchman {
     pub(super) whole_since: Option<Moment>,
     /// Since when a master has no replica online.
     pub(super) alone_since: Option<Moment>,
-    /// Holds the fence; there is none without Sentinels.
-    pub(super) fence: Option<FenceKeeper>,
+    pub(super) fence: Option<FenceHolder>,
     /// To be voted for once it has loaded.
     pub(super) elect: Option<Endpoint>,
     pub(super) hung: bool,
@@ -128,7 +136,7 @@ impl Node {
             missing_at: None,
             whole_since: None,
             alone_since: None,
-            fence: self.agent.set.sentinel().map(|_| FenceKeeper::start(self.fence_post(server))),
+            fence: self.hold_fence(server),
             elect: role.follow.clone().filter(|_| role.elect),
             hung: false,
             files_settled: false,
@@ -178,11 +186,25 @@ impl Node {
         }
     }
 
-    fn fence_post(&self, server: &Server) -> Post {
+    /// Nothing where nobody could lead instead.
+    fn hold_fence(&self, server: &Server) -> Option<FenceHolder> {
+        let kept = Kept::new(server.endpoint().clone(), self.agent.nodes.clone());
+        if self.agent.set.sentinel().is_some() {
+            return Some(FenceHolder::OfSet(FenceKeeper::start(self.fence_post(kept))));
+        }
+        let post = ShardPost {
+            server: kept,
+            clock: self.agent.clock,
+            shared: self.agent.shared.clone(),
+            metrics: Arc::clone(&self.agent.metrics),
+        };
+        self.shard_terms().map(|terms| FenceHolder::OfShard(ShardFenceKeeper::start(post, terms)))
+    }
+
+    fn fence_post(&self, server: Kept) -> Post {
         Post {
-            server: server.endpoint().clone(),
+            server,
             me: self.me.server.clone(),
-            connector: self.agent.nodes.clone(),
             views: self.agent.inbox.hearing.subscribe(),
             clock: self.agent.clock,
             shared: self.agent.shared.clone(),

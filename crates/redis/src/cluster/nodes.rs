@@ -29,6 +29,8 @@ pub struct ClusterNode {
     pub flags: Vec<Flag>,
     /// Whom it follows.
     pub master: Option<NodeId>,
+    /// When it last answered a ping of the asked node, in milliseconds since 1970; 0: never, or it is the asked node.
+    pub answered_at: i64,
     /// Epoch of its slots.
     pub config_epoch: u64,
     /// The link of the bus is up.
@@ -100,7 +102,7 @@ impl ClusterNode {
     fn parse(line: &str) -> Result<Self, Mismatch> {
         let fault = |what: &str| Mismatch::new(format!("{what} in CLUSTER NODES"), format!("{line:?}"));
         let words: Vec<&str> = line.split_whitespace().collect();
-        let [id, address, flags, master, _, _, epoch, connected, owned @ ..] = &words[..] else {
+        let [id, address, flags, master, _, answered_at, epoch, connected, owned @ ..] = &words[..] else {
             return Err(fault("eight fields"));
         };
         let mut parsed = Self {
@@ -108,6 +110,7 @@ impl ClusterNode {
             endpoint: endpoint(address).ok_or_else(|| fault("host:port@port"))?,
             flags: flags.split(',').map(Flag::parse).collect(),
             master: if *master == "-" { None } else { Some(master.parse()?) },
+            answered_at: answered_at.parse().map_err(|_| fault("a time"))?,
             config_epoch: epoch.parse().map_err(|_| fault("an epoch"))?,
             link_up: *connected == "connected",
             slots: SlotSet::default(),

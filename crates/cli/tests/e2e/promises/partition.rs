@@ -2,10 +2,15 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 use crate::{
     bad_input::redis,
     lab::{Lab, Sight, Wall, Writer, gone, kill, wait_for, why_no_wall},
-    promises::engine,
+    promises::{
+        engine_of,
+        shards::{fill, master, text, whole},
+    },
 };
 
 /// Beyond `min-replicas-max-lag`: the master counts its replicas once a second. As much again for a busy machine, where
@@ -19,16 +24,16 @@ struct Side {
 }
 
 /// `None`, and said why, where packets cannot be dropped.
-fn cart() -> Option<Lab> {
+fn started(name: &str, resource: &str, whole: impl Fn(&Lab) -> Value) -> Option<Lab> {
     if let Some(why) = why_no_wall() {
         eprintln!("SKIPPED: no network partition on this system: {why}");
         return None;
     }
     let lab = Lab::apart();
-    lab.up(&redis("cart", ""));
-    lab.whole("cart");
+    lab.up(resource);
+    whole(&lab);
     // It could reach both sides; nothing here may need it.
-    let engine = engine(&lab);
+    let engine = engine_of(&lab, name);
     kill(engine);
     gone(engine);
     Some(lab)
@@ -42,7 +47,7 @@ fn fence_closes(sight: &Sight, master: &str) -> Duration {
 }
 
 fn a_master_cut_off_with(side: &Side) {
-    let Some(lab) = cart() else { return };
+    let Some(lab) = started("cart", &redis("cart", ""), |lab| lab.whole("cart")) else { return };
     let (sight, old) = (lab.sight("cart"), lab.master("cart"));
     let (replicas, sentinels) = (lab.replicas("cart"), lab.sentinels("cart"));
     let hosts = |members: &[String]| members.iter().map(|member| sight.host(member)).collect::<Vec<_>>();
@@ -124,4 +129,60 @@ fn a_master_cut_off_with_a_replica_stops_before_another_leads() {
 #[test]
 fn a_master_cut_off_with_a_replica_and_a_sentinel_stops_before_another_leads() {
     a_master_cut_off_with(&Side { replicas: 1, sentinels: 1 });
+}
+
+/// Both count how long they have not heard of each other, each with its own pings: without the fence the old master stops
+/// up to half the node timeout after the others have begun to elect.
+fn a_master_of_a_shard_cut_off_with(replicas: usize) {
+    let resource = text("", "Cluster", "  replicasPerShard: 2\n");
+    let Some(lab) = started("shop", &resource, whole) else { return };
+    let tags = fill(&lab);
+    let (sight, old) = (lab.sight("shop"), master(&lab, 1));
+    let followers: Vec<String> = sight
+        .nodes
+        .keys()
+        .filter(|node| node.starts_with("shop-shard-1-") && **node != old)
+        .cloned()
+        .collect();
+    let here: Vec<&String> = std::iter::once(&old).chain(&followers[..replicas]).collect();
+    let hosts = |side: bool| -> Vec<String> {
+        let nodes = sight.nodes.keys().filter(|node| here.contains(node) == side);
+        nodes.map(|node| sight.host(node)).collect()
+    };
+    let heirs: Vec<&str> = followers[replicas..].iter().map(String::as_str).collect();
+
+    let stays = Writer::in_shard(&sight, &[&old], &tags[1]);
+    stays.more(50);
+    let cut = Instant::now();
+    let wall = Wall::between(&hosts(true), &hosts(false));
+    let goes = Writer::in_shard(&sight, &heirs, &tags[1]);
+    goes.more(50);
+    drop(wall);
+    let back = Instant::now();
+    wait_for("the old master follows", 60, || sight.leads(&old) == Some(false));
+    goes.more(50);
+    let (stayed, went) = (stays.finish(), goes.finish());
+    let (last, first) = (stayed.last(), went.acknowledged[0].1);
+    eprintln!(
+        "with {replicas} replicas: last write {:?} after the cut ({} since it), another took writes after {:?}; {} written \
+         after the return",
+        last - cut,
+        stayed.between(cut, Instant::now()),
+        first - cut,
+        stayed.between(back, Instant::now()),
+    );
+    assert!(last < first, "two masters took writes:\n{}", lab.log("shop", &old));
+    let mut now = sight.connect(heirs.iter().find(|node| sight.leads(node) == Some(true)).unwrap()).unwrap();
+    assert_eq!(went.lost(Instant::now(), &mut now), 0, "written at the new master");
+    assert_eq!(stayed.lost(cut, &mut now), 0, "written before the cut");
+}
+
+#[test]
+fn a_master_of_a_shard_cut_off_alone_stops_before_another_leads() {
+    a_master_of_a_shard_cut_off_with(0);
+}
+
+#[test]
+fn a_master_of_a_shard_cut_off_with_a_replica_stops_before_another_leads() {
+    a_master_of_a_shard_cut_off_with(1);
 }

@@ -125,6 +125,12 @@ fn a_cluster_forms_itself_and_spreads_the_slots_evenly() {
     let mut connection = lab.connect("shop", "shop-shard-0-0");
     redis::cmd("CLUSTER").arg("SLOTS").exec(&mut connection).unwrap();
     redis::cmd("CLUSTER").arg("RESET").exec(&mut connection).unwrap_err();
+    let floored = "  shards: 3\n  replicasPerShard: 2\n  durability: {minReplicasToWrite: 1}\n";
+    lab.apply(&text("", "Cluster", floored));
+    wait_for("the floor of the fence is in force", 30, || {
+        let asked = redis::cmd("CONFIG").arg("GET").arg("min-replicas-to-write").query(&mut connection);
+        asked.is_ok_and(|(_, wanted): (String, u32)| wanted == 1)
+    });
 }
 
 #[test]

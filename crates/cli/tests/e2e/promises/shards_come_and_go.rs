@@ -18,6 +18,7 @@ use crate::lab::{AGENT, AgentConnection, Lab, Sight, Writer, gone, is, kill, wai
 
 /// So many that a move takes a few seconds.
 const KEYS: usize = 30_000;
+const MANY_KEYS: usize = 200_000;
 
 /// What `up` says when it has waited long enough; the engine goes on.
 const NOT_READY_YET: i32 = 4;
@@ -135,7 +136,7 @@ fn nothing_is_open(lab: &Lab, sight: &Sight) {
 fn shards_come_and_go_under_writes_and_nothing_is_lost() {
     let lab = shop("");
     let sight = lab.sight("shop");
-    fill(&sight, KEYS);
+    fill(&sight, MANY_KEYS);
     let before = lab.servers("shop");
     let writer = Writer::in_cluster(&sight);
     writer.more(200);
@@ -150,7 +151,7 @@ fn shards_come_and_go_under_writes_and_nothing_is_lost() {
     let live = status["live"]["nodes"].as_object().unwrap();
     assert!(before.iter().all(|(name, pid)| live[name]["serverPid"] == pid.as_raw_nonzero().get()));
     writer.more(200);
-    has_all(&sight, KEYS);
+    has_all(&sight, MANY_KEYS);
     // And back.
     lab.apply(&spec(3));
     let status = settled(&lab, &THIRDS);
@@ -158,7 +159,7 @@ fn shards_come_and_go_under_writes_and_nothing_is_lost() {
     writer.more(200);
     let account = writer.finish();
     let mut connection = sight.cluster().unwrap();
-    has_all(&sight, KEYS);
+    has_all(&sight, MANY_KEYS);
     let after = account.last() + Duration::from_secs(1);
     assert_eq!(account.lost_in_cluster(after, &mut connection), 0, "of {}", account.acknowledged.len());
     for node in lab.nodes("shop") {
@@ -169,7 +170,7 @@ fn shards_come_and_go_under_writes_and_nothing_is_lost() {
     // The folders of those that left remember a cluster that has forgotten them.
     lab.apply(&spec(4));
     settled(&lab, &[4096; 4]);
-    has_all(&sight, KEYS);
+    has_all(&sight, MANY_KEYS);
 }
 
 /// Its files are from before its keys went elsewhere, and were deleted there.

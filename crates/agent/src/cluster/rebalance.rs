@@ -58,10 +58,12 @@ pub(crate) async fn rebalance(
     }
     let total = count(&wanted);
     let keys = AtomicU64::new(0);
-    let report = |event: Event| {
-        if let Event::Keys { keys: moved, .. } = event {
+    let report = |event: Event| match event {
+        Event::Keys { keys: moved, .. } => {
             keys.fetch_add(moved, Ordering::Relaxed);
         }
+        Event::FallsBack { why } => tracing::warn!(%why, "the rest of these slots goes by MIGRATE"),
+        Event::Total { .. } | Event::Slot { .. } | Event::BigKey { .. } => {}
     };
     let now = beginnings(&shares, &wanted).unwrap_or(wanted);
     let mover = Mover { access, cluster: &cluster, options: &options, report: &report };

@@ -29,6 +29,14 @@ pub(super) fn is_known_to(node: &Node) -> bool {
     node.view.as_ref().is_ok_and(|view| view.version.is_some_and(|version| version.has_valkey(9, 0)))
 }
 
+/// What came of a run.
+pub(super) struct Outcome {
+    /// Slots that have their new owner.
+    pub(super) moved: SlotSet,
+    /// Why the servers have given up; the slots that were on their way then, and those after them, are where they were.
+    pub(super) failed: Option<SlotsError>,
+}
+
 /// Moves these slots. When it is stopped, the job under way is cancelled: its slots stay where they are.
 pub(super) async fn run(
     mover: &Mover<'_>,
@@ -37,33 +45,34 @@ pub(super) async fn run(
     slots: &SlotSet,
     expected: &BTreeMap<u16, u64>,
     mut stop: Stop,
-) -> Result<usize, SlotsError> {
+) -> Result<Outcome, SlotsError> {
     let mut connection = mover.access.connect(&source.endpoint).await?;
     let slots: Vec<u16> = slots.iter().collect();
-    let mut done = 0;
+    let mut outcome = Outcome { moved: SlotSet::default(), failed: None };
     for part in slots.chunks(AT_ONCE) {
         let name = begin(&mut connection, part, &target.id).await?;
-        let outcome = tokio::select! {
+        let ended = tokio::select! {
             ended = end(&mut connection, &name) => Some(ended?),
             () = stop.wait() => None,
         };
-        let job = match outcome {
+        let job = match ended {
             Some(job) => job,
             // The wait that was dropped has left its connection without an answer.
             None => cancel(&mut mover.access.connect(&source.endpoint).await?, &name).await?,
         };
         if job.state == "cancelled" {
-            return Ok(done);
+            return Ok(outcome);
         }
         if job.state != "success" {
-            return Err(SlotsError::Move {
+            outcome.failed = Some(SlotsError::Move {
                 slot: part[0],
                 source_node: source.endpoint.clone(),
                 target: target.endpoint.clone(),
                 why: format!("the migration {name} {}: {}", job.state, job.message),
             });
+            return Ok(outcome);
         }
-        done += part.len();
+        outcome.moved.extend(part.iter().copied());
         let keys = part.iter().filter_map(|slot| expected.get(slot)).sum();
         (mover.report)(Event::Keys { keys, bytes: 0 });
         for slot in part {
@@ -73,7 +82,7 @@ pub(super) async fn run(
             break;
         }
     }
-    Ok(done)
+    Ok(outcome)
 }
 
 /// Starts a job; its name.

@@ -45,7 +45,7 @@ pub struct Options {
 /// By which means keys are moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
-    /// Atomic where both servers can, MIGRATE elsewhere.
+    /// Atomic where both servers can, MIGRATE elsewhere and for what the servers could not move.
     Best,
     /// MIGRATE.
     Migrate,
@@ -83,6 +83,11 @@ pub enum Event {
         key: String,
         /// Its bytes, by MEMORY USAGE.
         bytes: u64,
+    },
+    /// The servers' own migration has failed: the rest of its slots goes by MIGRATE.
+    FallsBack {
+        /// Why, in the source's words.
+        why: String,
     },
 }
 
@@ -188,12 +193,33 @@ impl Mover<'_> {
             }
             let (source, target) = (self.node(&one.from)?, self.node(&one.to)?);
             count += if self.is_atomic(source, target)? {
-                atomic::run(self, source, target, &one.slots, expected, stop.clone()).await?
+                self.atomic(source, target, one, expected, stop.clone()).await?
             } else {
                 self.pair(source, target, one, expected, stop.clone()).await?
             };
         }
         Ok(count)
+    }
+
+    async fn atomic(
+        &self,
+        source: &Node,
+        target: &Node,
+        one: Move,
+        expected: &BTreeMap<u16, u64>,
+        stop: Stop,
+    ) -> Result<usize, SlotsError> {
+        let outcome = atomic::run(self, source, target, &one.slots, expected, stop.clone()).await?;
+        let moved = outcome.moved.len();
+        match outcome.failed {
+            None => Ok(moved),
+            Some(error) if self.options.method == Method::Atomic => Err(error),
+            Some(error) => {
+                (self.report)(Event::FallsBack { why: error.to_string() });
+                let rest = Move { slots: one.slots.without(&outcome.moved), ..one };
+                Ok(moved + self.pair(source, target, rest, expected, stop).await?)
+            }
+        }
     }
 
     async fn pair(

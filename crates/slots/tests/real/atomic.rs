@@ -62,3 +62,27 @@ async fn a_stopped_atomic_move_leaves_its_slots_where_they_are() {
     lab.whole().await;
     filled(&lab, 20_000, 1000).await;
 }
+
+/// The source has no password for the target: its migration fails at once, and MIGRATE has ours.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_servers_cannot_move_goes_by_migrate() {
+    let lab = Lab::with(3, 0, &["--requirepass", "s3cret"], Some("s3cret")).await;
+    if !has_it(&lab).await {
+        return;
+    }
+    fill(&lab, 3000, 100).await;
+    let refused = lab.run(lab.plan(0, 1, 600).await, &atomic()).await.unwrap_err().to_string();
+    assert!(refused.contains("failed"), "{refused}");
+    let told = Mutex::new(Vec::new());
+    let report = |event: Event| {
+        if let Event::FallsBack { why } = event {
+            told.lock().unwrap().push(why);
+        }
+    };
+    let moves = lab.plan(0, 1, 600).await;
+    let summary = lab.run_until(moves, &Options::default(), Stop::never(), &report).await.unwrap();
+    assert_eq!((summary.slots, summary.stopped), (600, false));
+    assert_eq!(told.into_inner().unwrap().len(), 1);
+    lab.whole().await;
+    filled(&lab, 3000, 100).await;
+}

@@ -1,4 +1,6 @@
-//! A small client that follows MOVED and ASK, as the cluster specification asks of clients.
+//! A small client that follows MOVED and ASK, as the cluster specification asks of clients, and goes on with the node that
+//! has answered: after a slot has changed its owner at once (Valkey's own migration, a failover) the old one answers reads
+//! for some milliseconds more.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -39,9 +41,15 @@ impl Client {
                 self.turn += 1;
                 self.entries[self.turn % self.entries.len()].clone()
             });
-            let answer = self.once(&at, asking.take().is_some(), words).await;
+            let asked = asking.take().is_some();
+            let answer = self.once(&at, asked, words).await;
             match answer {
-                Ok(value) => return (value, unsure),
+                Ok(value) => {
+                    if !asked {
+                        self.owners.insert(slot, at);
+                    }
+                    return (value, unsure);
+                }
                 Err(Error::Server { code, message, .. }) if code == "MOVED" || code == "ASK" => {
                     let to: Endpoint = message.split_once(' ').unwrap().1.parse().unwrap();
                     if code == "ASK" {

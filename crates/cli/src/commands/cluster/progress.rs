@@ -34,6 +34,9 @@ impl Bar {
                     "{key:?} in slot {slot} has {bytes} bytes: it pauses its servers while it moves"
                 ));
             }),
+            Event::FallsBack { why } => self.bar.suspend(|| {
+                say::warn(format_args!("{why}; the rest of these slots goes by MIGRATE"));
+            }),
         }
     }
 

@@ -18,33 +18,70 @@ const CLIENTS: [ClientKind; 2] = [ClientKind::Sentinel, ClientKind::Service];
 pub(crate) fn measure(rounds: usize) -> Result<()> {
     let namespace = Namespace::new("blows")?;
     namespace.apply("cart", "")?;
-    namespace.ready("cart", LIMIT)?;
-    let runtime = tokio::runtime::Runtime::new()?;
-    println!(
-        "{:<22}{:<10}{:>8}{:>8}{:>8}{:>6}   spotahome 632aa3d",
-        "", "client", "min", "median", "max", "lost"
-    );
+    let game = Game { namespace: &namespace, redis: "cart", rounds, shards: None };
+    header("spotahome 632aa3d");
     for blow in Blow::ALL {
         for client in CLIENTS {
-            let mut results = Vec::new();
-            for round in 1..=rounds {
-                namespace.ready("cart", LIMIT)?;
-                let result = runtime.block_on(game::play(&namespace.0, "cart", blow, client, None))?;
-                eprintln!(
-                    "{round:>3}  {}, client {client}: {:?} ms, lost {:?}",
-                    blow.name(),
-                    result.write_gap_ms,
-                    result.lost
-                );
-                results.push(result);
-            }
-            row(blow, client, &results);
+            let results = game.play(blow, client)?;
+            row(blow, client, mark(blow, client), &results, |gap| beside(blow, client, gap));
         }
     }
     Ok(())
 }
 
-fn row(blow: Blow, client: ClientKind, results: &[DrillResult]) {
+/// In mode Cluster, one shard after the other. No figures of other operators for it were ever measured here.
+pub(crate) fn measure_shards(rounds: usize) -> Result<()> {
+    let namespace = Namespace::new("shards")?;
+    namespace.apply_shop()?;
+    let game = Game { namespace: &namespace, redis: "shop", rounds, shards: Some(3) };
+    header("");
+    for (blow, mark) in [(Blow::Kill, 250), (Blow::Delete, 100), (Blow::Drain, 100)] {
+        let results = game.play(blow, ClientKind::Role)?;
+        row(blow, ClientKind::Role, mark, &results, |_| String::new());
+    }
+    Ok(())
+}
+
+struct Game<'a> {
+    namespace: &'a Namespace,
+    redis: &'a str,
+    rounds: usize,
+    shards: Option<u32>,
+}
+
+impl Game<'_> {
+    fn play(&self, blow: Blow, client: ClientKind) -> Result<Vec<DrillResult>> {
+        let runtime = tokio::runtime::Runtime::new()?;
+        let mut shards = (0..self.shards.unwrap_or(1)).cycle();
+        let mut results = Vec::new();
+        for round in 1..=self.rounds {
+            let shard = shards.next().filter(|_| self.shards.is_some());
+            self.namespace.ready(self.redis, LIMIT)?;
+            let played = game::play(&self.namespace.0, self.redis, blow, client, shard);
+            let result = runtime.block_on(played)?;
+            eprintln!(
+                "{round:>3}  {}, client {client}: {:?} ms, lost {:?}",
+                blow.name(),
+                result.write_gap_ms,
+                result.lost
+            );
+            results.push(result);
+        }
+        Ok(results)
+    }
+}
+
+fn header(peer: &str) {
+    println!("{:<22}{:<10}{:>8}{:>8}{:>8}{:>6}   {peer}", "", "client", "min", "median", "max", "lost");
+}
+
+fn row(
+    blow: Blow,
+    client: ClientKind,
+    mark: u64,
+    results: &[DrillResult],
+    beside: impl Fn(Option<u64>) -> String,
+) {
     let gaps: Option<Vec<u64>> = results.iter().map(|result| result.write_gap_ms).collect();
     let lost: Option<u64> = results.iter().map(|result| result.lost).sum();
     let gaps = gaps.unwrap_or_default();
@@ -57,9 +94,8 @@ fn row(blow: Blow, client: ClientKind, results: &[DrillResult]) {
         shown(middle),
         shown(gaps.iter().max().copied()),
         shown(lost),
-        beside(blow, client, middle),
+        beside(middle),
     );
-    let mark = mark(blow, client);
     let kept = middle.is_some_and(|gap| gap <= mark) && lost == Some(0);
     promise(kept, &format!("median at most {mark} ms, nothing lost"));
 }

@@ -14,6 +14,7 @@ const IMAGE: &str = "REDOUBT_TEST_IMAGE";
 /// Namespace of the operator.
 pub(crate) const SYSTEM: &str = "redoubt-system";
 const CART: &str = include_str!("../../../../examples/cart.yaml");
+const SHOP: &str = include_str!("../../../../examples/cluster.yaml");
 
 /// A namespace; it and all that is in it go when this is dropped.
 pub(crate) struct Namespace(pub(crate) String);
@@ -32,7 +33,16 @@ impl Namespace {
     /// `examples/cart.yaml` under this name, with more at the end of its spec.
     pub(crate) fn apply(&self, redis: &str, more: &str) -> Result<()> {
         let text = CART.replace("name: cart", &format!("name: {redis}"));
-        kubectl(&["--namespace", &self.0, "apply", "--filename", "-"], &format!("{text}{more}")).map(drop)
+        self.apply_text(&format!("{text}{more}"))
+    }
+
+    /// `examples/cluster.yaml`.
+    pub(crate) fn apply_shop(&self) -> Result<()> {
+        self.apply_text(SHOP)
+    }
+
+    fn apply_text(&self, text: &str) -> Result<()> {
+        kubectl(&["--namespace", &self.0, "apply", "--filename", "-"], text).map(drop)
     }
 
     /// How long that took.

@@ -1,9 +1,8 @@
 //! A Redis in a real cluster: how long it takes to be made, how long writes stop when something happens to it, and what
 //! the operator costs that looks after many.
 //!
-//! `make bench-kubernetes`, or `make bench-kubernetes ROUNDS=1 TENANTS=10 ONLY=many` (or `create`, or `blows`), on a lab of its
-//! own or on the cluster that
-//! `KUBECONFIG` names. The writers are those of `redoubt drill`: they have to reach the addresses of Services, as they do
+//! `make bench-kubernetes`, or `make bench-kubernetes ROUNDS=1 TENANTS=10 ONLY=many` (or `create`, `blows`, `shards`), on a lab of its
+//! own or on the cluster that `KUBECONFIG` names. The writers are those of `redoubt drill`: they have to reach the addresses of Services, as they do
 //! on a lab. Today's operators cannot be had on a machine without a registry: their figures stand beside ours as they
 //! were measured on such a lab, with this very procedure.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for people")]
@@ -49,6 +48,9 @@ fn measure() -> Result<()> {
     }
     if wanted("blows") {
         blows::measure(rounds)?;
+    }
+    if wanted("shards") {
+        blows::measure_shards(rounds)?;
     }
     if wanted("many") {
         many::measure(tenants)?;

@@ -134,6 +134,15 @@ fn a_cluster_forms_itself_and_spreads_the_slots_evenly() {
 }
 
 #[test]
+fn twelve_nodes_are_six_shards() {
+    let lab = shop("  shards: 6\n");
+    let counts: Vec<u64> = shards(&lab).iter().map(|shard| shard["count"].as_u64().unwrap()).collect();
+    assert_eq!((counts.len(), counts.iter().sum::<u64>()), (6, 16384));
+    assert!(counts.iter().all(|count| (2730..=2731).contains(count)), "{counts:?}");
+    has_all(&lab, &fill(&lab));
+}
+
+#[test]
 fn a_cluster_whose_forming_is_cut_off_is_formed_all_the_same() {
     let lab = Lab::heavy();
     lab.file("redis.yaml", &text("", "Cluster", ""));

@@ -1,9 +1,12 @@
 //! The fence of a shard: a master that hears no majority of the masters stops before they may elect another.
 //!
-//! Every node pings every other one at least each half of the node timeout, and holds those for lost that leave a ping
-//! without answer for a whole one (cluster.c `clusterCron`). Both sides of a cut count by their own pings: a master that is
-//! cut off goes on for up to one and a half node timeouts, while the others may elect after one. What it acknowledges
-//! meanwhile is lost when it comes back.
+//! A node pings every other one of which nobody has heard for half of the node timeout, and holds those for lost that
+//! leave a ping without answer for a whole one (cluster.c `clusterCron`). Both sides of a cut count by their own pings: a
+//! master that is cut off goes on for up to one and a half node timeouts, while the others may elect after one. What it
+//! acknowledged meanwhile is lost when it comes back.
+//!
+//! Caveat: a node takes over from gossip when others have heard of a third one (`clusterProcessGossipSection`). A master
+//! that is cut off from the other masters, but not from a node that reaches them, learns of it later, by its own pings.
 
 use std::time::Duration;
 
@@ -12,7 +15,8 @@ use redoubt_redis::cluster::ClusterNodes;
 
 /// The part of the node timeout after which a node whose last answer is older is not in reach: half of it is usual.
 const SILENT_TENTHS: u32 = 7;
-/// Looks in one node timeout. With the second one, that has to say the same, the fence is closed after nine tenths.
+/// Looks in one node timeout. With the second one, that has to say the same, the fence is closed after nine tenths, and as
+/// long as it takes to ask the server; the others need a whole one, and half a second more to elect.
 const LOOKS: u32 = 10;
 /// A server that stood still for a while has old answers only, and gets new ones within milliseconds.
 const UNHEARD_LOOKS: u32 = 2;
@@ -75,6 +79,11 @@ impl ShardFence {
 
     pub(crate) fn is_closed(self) -> bool {
         matches!(self, Self::Closed { .. })
+    }
+
+    /// The next look may close it.
+    pub(crate) fn is_in_doubt(self) -> bool {
+        matches!(self, Self::Open { unheard: 1.. })
     }
 }
 

@@ -16,6 +16,9 @@ use crate::{
     state::SharedState,
 };
 
+/// `min-replicas-to-write` that no shard reaches, whatever follows its master.
+const CLOSED: u32 = 1_000_000;
+
 /// What the resource says about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ShardTerms {
@@ -43,7 +46,14 @@ pub(super) struct ShardPost {
 impl ShardFenceKeeper {
     pub(super) fn start(post: ShardPost, terms: ShardTerms) -> Self {
         let (terms, told) = watch::channel(terms);
-        let keeper = Keeper { post, terms: told, fence: ShardFence::OPEN, set: None, failed: String::new() };
+        let keeper = Keeper {
+            post,
+            terms: told,
+            fence: ShardFence::OPEN,
+            set: None,
+            closed: false,
+            failed: String::new(),
+        };
         Self { terms, _task: AbortOnDropHandle::new(tokio::spawn(keeper.keep())) }
     }
 
@@ -59,6 +69,8 @@ struct Keeper {
     fence: ShardFence,
     /// `min-replicas-to-write` as it was set.
     set: Option<u32>,
+    /// It was closed when it was last set.
+    closed: bool,
     /// Why the last try failed, as told.
     failed: String,
 }
@@ -73,7 +85,11 @@ impl Keeper {
                     self.post.server.close();
                     let told = error.to_string();
                     if self.failed != told {
-                        tracing::debug!(%error, "the fence could not be looked after; tried again");
+                        if self.fence.is_closed() == self.closed {
+                            tracing::debug!(%error, "the fence could not be looked after; tried again");
+                        } else {
+                            tracing::warn!(%error, "the fence could not be set; tried again");
+                        }
                         self.failed = told;
                     }
                 }
@@ -87,23 +103,25 @@ impl Keeper {
 
     async fn hold(&mut self, terms: ShardTerms) -> Result<(), Error> {
         let nodes = self.post.server.get().await?.cluster_nodes().await?;
-        let before = self.fence;
         self.fence = if leads(&nodes) && terms.nodes > 1 {
             let heard = hears_majority(&nodes, Timestamp::now().as_millisecond(), terms.node_timeout);
             self.fence.after(heard, self.post.clock.now())
         } else {
             ShardFence::OPEN
         };
-        // One more than there are replicas.
-        let closed = if self.fence.is_closed() { terms.nodes } else { 0 };
-        let wanted = closed.max(terms.floor);
+        // An agent before this one may have closed it.
+        if self.set.is_none() && self.fence.is_in_doubt() {
+            return Ok(());
+        }
+        let closed = self.fence.is_closed();
+        let wanted = if closed { CLOSED } else { terms.floor };
         if self.set != Some(wanted) {
             let value = wanted.to_string();
             self.post.server.get().await?.config_set(&[("min-replicas-to-write", &value)]).await?;
             self.set = Some(wanted);
             self.post.metrics.own().fence(Some(u64::from(wanted)));
         }
-        match (before.is_closed(), self.fence.is_closed()) {
+        match (std::mem::replace(&mut self.closed, closed), closed) {
             (false, true) => self.post.shared.notice(
                 "FenceClosed",
                 "no majority of the masters is in reach: no writes until one is, since it may elect another master for this shard",

@@ -7,21 +7,29 @@ use redoubt_redis::{
     Connection, Error, Mismatch, Value,
     cluster::{NodeId, SlotSet},
 };
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::{Event, Mover, Stop};
-use crate::{cluster::Node, error::SlotsError};
+use crate::{access::Access, cluster::Node, error::SlotsError};
 
 /// So many slots go at once: progress is seen, and what a stop throws away stays small.
 const AT_ONCE: usize = 512;
 /// Between two looks at a job.
 const LOOK: Duration = Duration::from_millis(20);
+/// A node drops what came of a migration that failed within moments.
+const CLEANED_WITHIN: Duration = Duration::from_secs(10);
 
 /// What the source says of a job.
 struct Job {
     name: String,
     state: String,
     message: String,
+}
+
+impl Job {
+    fn is_over(&self) -> bool {
+        matches!(self.state.as_str(), "success" | "failed" | "cancelled")
+    }
 }
 
 /// Both ends of a move have to know it.
@@ -33,7 +41,8 @@ pub(super) fn is_known_to(node: &Node) -> bool {
 pub(super) struct Outcome {
     /// Slots that have their new owner.
     pub(super) moved: SlotSet,
-    /// Why the servers have given up; the slots that were on their way then, and those after them, are where they were.
+    /// Why the servers have given up. What was on its way then may have moved all the same: only their refusal to open a slot
+    /// that has, or a slot while they still clean up, keeps MIGRATE from bringing keys that would be dropped.
     pub(super) failed: Option<SlotsError>,
 }
 
@@ -50,7 +59,20 @@ pub(super) async fn run(
     let slots: Vec<u16> = slots.iter().collect();
     let mut outcome = Outcome { moved: SlotSet::default(), failed: None };
     for part in slots.chunks(AT_ONCE) {
-        let name = begin(&mut connection, part, &target.id).await?;
+        let fails = |why: String| SlotsError::Move {
+            slot: part[0],
+            source_node: source.endpoint.clone(),
+            target: target.endpoint.clone(),
+            why,
+        };
+        let name = match begin(&mut connection, part, &target.id).await {
+            Ok(name) => name,
+            Err(error @ Error::Server { .. }) => {
+                outcome.failed = Some(fails(error.to_string()));
+                return Ok(outcome);
+            }
+            Err(error) => return Err(error.into()),
+        };
         let ended = tokio::select! {
             ended = end(&mut connection, &name) => Some(ended?),
             () = stop.wait() => None,
@@ -64,12 +86,7 @@ pub(super) async fn run(
             return Ok(outcome);
         }
         if job.state != "success" {
-            outcome.failed = Some(SlotsError::Move {
-                slot: part[0],
-                source_node: source.endpoint.clone(),
-                target: target.endpoint.clone(),
-                why: format!("the migration {name} {}: {}", job.state, job.message),
-            });
+            outcome.failed = Some(fails(format!("the migration {name} {}: {}", job.state, job.message)));
             return Ok(outcome);
         }
         outcome.moved.extend(part.iter().copied());
@@ -83,6 +100,17 @@ pub(super) async fn run(
         }
     }
     Ok(outcome)
+}
+
+/// Waits until no migration goes on at this node, its own cleaning up included, or for so long that it is told by the refusal
+/// of what comes next.
+pub(super) async fn ended(access: &Access, node: &Node) -> Result<(), SlotsError> {
+    let mut connection = access.connect(&node.endpoint).await?;
+    let until = Instant::now() + CLEANED_WITHIN;
+    while Instant::now() < until && jobs(&mut connection).await?.iter().any(|job| !job.is_over()) {
+        sleep(LOOK).await;
+    }
+    Ok(())
 }
 
 /// Starts a job; its name.
@@ -107,10 +135,8 @@ async fn end(connection: &mut Connection, name: &str) -> Result<Job, Error> {
     loop {
         let found = jobs(connection).await?.into_iter().find(|job| job.name == name);
         match found {
-            Some(job) if !matches!(job.state.as_str(), "success" | "failed" | "cancelled") => {
-                sleep(LOOK).await;
-            }
-            Some(job) => return Ok(job),
+            Some(job) if job.is_over() => return Ok(job),
+            Some(_) => sleep(LOOK).await,
             None => {
                 let (name, state) = (name.to_owned(), "was forgotten".to_owned());
                 return Ok(Job { name, state, message: "the source has restarted".to_owned() });

@@ -30,7 +30,7 @@ const CLOSED_AT_ONCE: usize = 32;
 /// Valkey 8 and later has the replicas that are online take a change of a slot first, and refuses it after 2 s without their
 /// answer (<https://valkey.io/commands/cluster-setslot/>). A replica that has just had its data says so once a second only.
 const REPLICAS_LAG: &str = "NOREPLICAS";
-/// Tries after that for all slots of a call, each of which the server waits for as long.
+/// Tries after that for all slots of a call, as far as its deadline goes: the server waits as long for each.
 const LATE_TRIES: usize = 5;
 /// One that met nobody who was busy is enough.
 const PINGS: usize = 3;

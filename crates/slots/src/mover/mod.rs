@@ -142,6 +142,15 @@ impl Stop {
     }
 }
 
+/// What became of moves.
+#[derive(Debug, Default)]
+struct Done {
+    /// Slots that have their new owner.
+    slots: usize,
+    /// What the servers' own migration has given up on.
+    given_up: Vec<Move>,
+}
+
 /// Moves slots of one cluster.
 pub struct Mover<'a> {
     /// How its nodes are reached.
@@ -166,60 +175,72 @@ impl Mover<'_> {
         (self.report)(Event::Total { slots: slots as u64, keys: expected.values().sum() });
         let mut summary = Summary::default();
         for phase in phases(moves) {
-            // Each source has one pair at a time: it is the one that stands still.
-            let mut sources: BTreeMap<NodeId, Vec<Move>> = BTreeMap::new();
-            for one in phase {
-                sources.entry(one.from.clone()).or_default().push(one);
+            let done = self.phase(phase, self.options.method, &expected, &stop).await?;
+            summary.slots += done.slots;
+            if done.given_up.is_empty() || stop.is_asked() {
+                continue;
             }
-            let all = sources.into_values().map(|moves| self.source(moves, &expected, stop.clone()));
-            for moved in join_all(all).await {
-                summary.slots += moved?;
+            // A node refuses to open slots by hand while any migration of its own goes on.
+            for id in done.given_up.iter().flat_map(|one| [&one.from, &one.to]) {
+                atomic::ended(self.access, self.node(id)?).await?;
             }
+            summary.slots += self.phase(done.given_up, Method::Migrate, &expected, &stop).await?.slots;
         }
         summary.stopped = summary.slots < slots;
         Ok(summary)
     }
 
+    async fn phase(
+        &self,
+        moves: Vec<Move>,
+        method: Method,
+        expected: &BTreeMap<u16, u64>,
+        stop: &Stop,
+    ) -> Result<Done, SlotsError> {
+        // Each source has one pair at a time: it is the one that stands still.
+        let mut sources: BTreeMap<NodeId, Vec<Move>> = BTreeMap::new();
+        for one in moves {
+            sources.entry(one.from.clone()).or_default().push(one);
+        }
+        let all = sources.into_values().map(|moves| self.source(moves, method, expected, stop));
+        let mut all_done = Done::default();
+        for done in join_all(all).await {
+            let done = done?;
+            all_done.slots += done.slots;
+            all_done.given_up.extend(done.given_up);
+        }
+        Ok(all_done)
+    }
+
     async fn source(
         &self,
         moves: Vec<Move>,
+        method: Method,
         expected: &BTreeMap<u16, u64>,
-        stop: Stop,
-    ) -> Result<usize, SlotsError> {
-        let mut count = 0;
+        stop: &Stop,
+    ) -> Result<Done, SlotsError> {
+        let mut done = Done::default();
         for one in moves {
             if stop.is_asked() {
                 break;
             }
             let (source, target) = (self.node(&one.from)?, self.node(&one.to)?);
-            count += if self.is_atomic(source, target)? {
-                self.atomic(source, target, one, expected, stop.clone()).await?
-            } else {
-                self.pair(source, target, one, expected, stop.clone()).await?
-            };
-        }
-        Ok(count)
-    }
-
-    async fn atomic(
-        &self,
-        source: &Node,
-        target: &Node,
-        one: Move,
-        expected: &BTreeMap<u16, u64>,
-        stop: Stop,
-    ) -> Result<usize, SlotsError> {
-        let outcome = atomic::run(self, source, target, &one.slots, expected, stop.clone()).await?;
-        let moved = outcome.moved.len();
-        match outcome.failed {
-            None => Ok(moved),
-            Some(error) if self.options.method == Method::Atomic => Err(error),
-            Some(error) => {
-                (self.report)(Event::FallsBack { why: error.to_string() });
-                let rest = Move { slots: one.slots.without(&outcome.moved), ..one };
-                Ok(moved + self.pair(source, target, rest, expected, stop).await?)
+            if !is_atomic(method, source, target)? {
+                done.slots += self.pair(source, target, one, expected, stop.clone()).await?;
+                continue;
+            }
+            let outcome = atomic::run(self, source, target, &one.slots, expected, stop.clone()).await?;
+            done.slots += outcome.moved.len();
+            match outcome.failed {
+                Some(error) if method == Method::Atomic => return Err(error),
+                Some(error) => {
+                    (self.report)(Event::FallsBack { why: error.to_string() });
+                    done.given_up.push(Move { slots: one.slots.without(&outcome.moved), ..one });
+                }
+                None => {}
             }
         }
+        Ok(done)
     }
 
     async fn pair(
@@ -277,17 +298,17 @@ impl Mover<'_> {
         let unknown = || SlotsError::Refused(format!("there is no node {id}"));
         self.cluster.node(id).ok_or_else(unknown)
     }
+}
 
-    fn is_atomic(&self, source: &Node, target: &Node) -> Result<bool, SlotsError> {
-        let can = [source, target].iter().all(|node| atomic::is_known_to(node));
-        match self.options.method {
-            Method::Best => Ok(can),
-            Method::Migrate => Ok(false),
-            Method::Atomic if can => Ok(true),
-            Method::Atomic => Err(SlotsError::Refused(format!(
-                "{} and {} do not both have atomic slot migration (Valkey 9)",
-                source.endpoint, target.endpoint
-            ))),
-        }
+fn is_atomic(method: Method, source: &Node, target: &Node) -> Result<bool, SlotsError> {
+    let can = [source, target].iter().all(|node| atomic::is_known_to(node));
+    match method {
+        Method::Best => Ok(can),
+        Method::Migrate => Ok(false),
+        Method::Atomic if can => Ok(true),
+        Method::Atomic => Err(SlotsError::Refused(format!(
+            "{} and {} do not both have atomic slot migration (Valkey 9)",
+            source.endpoint, target.endpoint
+        ))),
     }
 }

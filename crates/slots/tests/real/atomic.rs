@@ -63,7 +63,8 @@ async fn a_stopped_atomic_move_leaves_its_slots_where_they_are() {
     filled(&lab, 20_000, 1000).await;
 }
 
-/// The source has no password for the target: its migration fails at once, and MIGRATE has ours.
+/// The sources have no password for the target: their migrations fail at once, and MIGRATE has ours. Both go to one target,
+/// which opens no slot by hand while any other migration goes on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_servers_cannot_move_goes_by_migrate() {
     let lab = Lab::with(3, 0, &["--requirepass", "s3cret"], Some("s3cret")).await;
@@ -79,10 +80,10 @@ async fn what_the_servers_cannot_move_goes_by_migrate() {
             told.lock().unwrap().push(why);
         }
     };
-    let moves = lab.plan(0, 1, 600).await;
+    let moves = [lab.plan(0, 1, 600).await, lab.plan(2, 1, 600).await].concat();
     let summary = lab.run_until(moves, &Options::default(), Stop::never(), &report).await.unwrap();
-    assert_eq!((summary.slots, summary.stopped), (600, false));
-    assert_eq!(told.into_inner().unwrap().len(), 1);
+    assert_eq!((summary.slots, summary.stopped), (1200, false));
+    assert_eq!(told.into_inner().unwrap().len(), 2);
     lab.whole().await;
     filled(&lab, 3000, 100).await;
 }

@@ -73,8 +73,11 @@ async fn replicas_that_answer_late_do_not_end_a_move() {
             replica.thaw();
         }
     };
+    let begun = Instant::now();
     let (summary, ()) = tokio::join!(work.run(&guard, moves, Stop::never()), awake);
     assert_eq!(summary.unwrap().slots, 1000);
+    let version = cluster.nodes[0].view.as_ref().unwrap().version.unwrap();
+    assert!(!version.has_valkey(8, 0) || begun.elapsed() >= Duration::from_secs(2), "nobody was late");
     drop(guard);
     lab.whole().await;
     filled(&lab, 3000, 100).await;

@@ -172,6 +172,7 @@ fn a_master_of_a_shard_cut_off_with(replicas: usize) {
         stayed.between(back, Instant::now()),
     );
     assert!(last < first, "two masters took writes:\n{}", lab.log("shop", &old));
+    assert!(lab.log("shop", &old).contains("FenceClosed"), "only the bus has stopped it");
     let mut now = sight.connect(heirs.iter().find(|node| sight.leads(node) == Some(true)).unwrap()).unwrap();
     assert_eq!(went.lost(Instant::now(), &mut now), 0, "written at the new master");
     assert_eq!(stayed.lost(cut, &mut now), 0, "written before the cut");

@@ -155,6 +155,16 @@ mod tests {
         assert_eq!(both.set, map(&[("hash-max-listpack-entries", "9")]));
     }
 
+    /// Redis 6.2 and 7.0 show no other.
+    #[test]
+    fn an_older_name_alone_is_known_as_well() {
+        for name in OLDER_NAMES.map(|(older, _)| older).into_iter().filter(|name| name.ends_with("_cpulist"))
+        {
+            assert_eq!(found(&[(name, "")], &[]), Unwritten::default());
+            assert_eq!(found(&[(name, "0-1")], &[]).set, map(&[(name, "0-1")]));
+        }
+    }
+
     #[test]
     fn what_no_tested_version_has_is_said_and_not_guessed() {
         assert_eq!(found(&[("bf-error-rate", "0.01")], &[]).unknown, ["bf-error-rate"]);

@@ -3,6 +3,7 @@
 mod args;
 mod ask;
 mod commands;
+mod consent;
 mod failure;
 mod input;
 mod log;

@@ -86,7 +86,9 @@ impl<'a> Look<'a> {
     /// Why this member needs a new process, if it does.
     pub(crate) fn outdated(&self, view: &MemberView) -> Option<String> {
         if view.member.template != self.template {
-            return Some(if self.restart_was_asked(&view.member) {
+            return Some(if view.member.template.is_empty() {
+                "it has no agent yet".to_owned()
+            } else if self.restart_was_asked(&view.member) {
                 "a restart was asked for".to_owned()
             } else {
                 "its version, image, resources, placement or grace period changed".to_owned()

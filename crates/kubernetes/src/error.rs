@@ -69,6 +69,7 @@ fn next(status: &kube::core::Status) -> &'static str {
         }
         403 => "grant it to the operator's service account (`redoubt manifests` prints the rules)",
         404 if message.contains("namespaces") => "create the namespace",
+        409 if status.reason == "Conflict" => "it is tried again: somebody changed it at the same moment",
         409 => {
             "another object of this name is there and is not Redoubt's: remove it, or give the Redis another name"
         }

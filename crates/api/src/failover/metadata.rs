@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::translate::{Purpose, Translator};
-use crate::{Key, Metadata, PAUSED, check, defaults, failover::FailoverMetadata};
+use crate::{ADOPT, Key, Metadata, PAUSED, check, defaults, failover::FailoverMetadata};
 
 /// Longest name the old operator takes.
 const MAX_NAME: usize = 48;
@@ -51,6 +51,12 @@ pub(super) fn translate(metadata: &FailoverMetadata, to: &mut Translator) -> Met
     let mut annotations = the_users(&metadata.annotations);
     if annotations.remove(SKIP).is_some_and(|value| value == "true") {
         annotations.insert(PAUSED.to_owned(), "true".to_owned());
+    }
+    // Of this resource only; a Redis has no such annotation.
+    if let Some(value) = annotations.remove(ADOPT).filter(|value| !matches!(value.as_str(), "true" | "false"))
+    {
+        let message = format!("must be \"true\" or \"false\", not {value:?}");
+        to.fault(&format!("metadata.annotations.{ADOPT}"), message, "write \"true\"");
     }
     Metadata {
         name: metadata.name.clone(),

@@ -22,7 +22,7 @@ pub(super) fn translate(storage: &FailoverStorage, to: &mut Translator) {
     if !storage.keep_after_deletion && goes {
         to.warn(
             &format!("{PATH}.keepAfterDeletion"),
-            "is false: who deletes the resource deletes its data",
+            "is false: who deletes the resource, or its definition, deletes its data",
             "write true, unless that is wanted",
         );
     }

@@ -380,6 +380,7 @@ metadata:
   annotations:
     meta.helm.sh/release-name: foo
     note: kept
+    redoubt.dev/adopt: 'true'
     redisfailovers.databases.spotahome.com/skip-reconcile: 'true'
 status: {state: Healthy}
 ",
@@ -394,6 +395,23 @@ status: {state: Healthy}
             "annotations": { "note": "kept", "redoubt.dev/paused": "true" },
         })
     );
+}
+
+#[test]
+fn the_consent_to_a_take_over_is_understood_and_misspelt_it_is_none() {
+    let run = |value: &str| {
+        let text = "apiVersion: databases.spotahome.com/v1
+kind: RedisFailover
+metadata: {name: foo, annotations: {redoubt.dev/adopt: 'VALUE'}}
+spec: {}
+";
+        super::run(&document(&text.replace("VALUE", value)), Surroundings::default())
+    };
+    let agreed = run("true").unwrap().failover.unwrap();
+    assert!(agreed.adopted);
+    assert!(!agreed.warnings.iter().any(|warning| warning.path.contains("annotations")), "{agreed:?}");
+    assert!(!run("false").unwrap().failover.unwrap().adopted);
+    assert_eq!(run("yes").unwrap_err()[0].path, "metadata.annotations.redoubt.dev/adopt");
 }
 
 #[test]

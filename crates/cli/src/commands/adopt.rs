@@ -1,11 +1,10 @@
 //! `redoubt adopt`.
 
-use std::io::{self, IsTerminal as _, Write as _};
-
-use redoubt_kubernetes::{Adoption, Obstacle, Remote};
+use redoubt_kubernetes::{Obstacle, Remote};
 
 use crate::{
     args::{AdoptArgs, DataForm},
+    consent,
     failure::{Code, Failure, Problem},
     print::adoption::text,
     runtime, say,
@@ -26,7 +25,11 @@ pub(crate) fn run(args: &AdoptArgs) -> Result<(), Failure> {
             let problems = adoption.obstacles.iter().map(problem).collect();
             return Err(Failure { code: Code::Failed, problems });
         }
-        if args.consent.dry_run || !(args.consent.yes || agreed(&adoption)?) {
+        if args.consent.dry_run {
+            return Ok(());
+        }
+        if !(args.consent.yes || agreed(&adoption.name)?) {
+            say::talk("nothing was changed");
             return Ok(());
         }
         remote.adopt(&adoption).await?;
@@ -36,17 +39,12 @@ pub(crate) fn run(args: &AdoptArgs) -> Result<(), Failure> {
     })
 }
 
-/// Asks on a terminal; elsewhere nobody could answer.
-fn agreed(adoption: &Adoption) -> Result<bool, Failure> {
-    let name = &adoption.name;
-    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+fn agreed(name: &str) -> Result<bool, Failure> {
+    if !consent::can_be_asked() {
         let why = format_args!("nobody was asked whether to take {name} over");
         return Err(Failure::new(Code::Fault, why).hint("add --yes, or --dry-run to see the plan"));
     }
-    write!(io::stderr(), "take {name} over? [y/N] ")?;
-    let mut answer = String::new();
-    io::stdin().read_line(&mut answer)?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+    Ok(consent::agreed(&format!("take {name} over"))?)
 }
 
 fn problem(obstacle: &Obstacle) -> Problem {

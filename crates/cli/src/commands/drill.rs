@@ -1,11 +1,10 @@
 //! `redoubt drill`.
 
-use std::io::{self, IsTerminal as _, Write as _};
-
 use redoubt_drill::{ClientKind, Drill, DrillError, DrillResult, LogLine, assess, survey};
 
 use crate::{
     args::{DataForm, DrillArgs},
+    consent,
     failure::{Code, Failure},
     place::Place,
     print, runtime, say,
@@ -47,12 +46,9 @@ async fn hold(args: &DrillArgs) -> Result<DrillResult, Failure> {
 /// Asks on a terminal; elsewhere nobody could answer.
 fn agreed(name: &str, troubles: &[String]) -> Result<bool, Failure> {
     let unhealthy = DrillError::Unhealthy { redis: name.to_owned(), troubles: troubles.to_vec() };
-    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+    if !consent::can_be_asked() {
         return Err(unhealthy.into());
     }
     say::warn(format_args!("{name} is not healthy: {}", troubles.join("; ")));
-    write!(io::stderr(), "break it all the same? [y/N] ")?;
-    let mut answer = String::new();
-    io::stdin().read_line(&mut answer)?;
-    if matches!(answer.trim(), "y" | "Y" | "yes") { Ok(true) } else { Err(unhealthy.into()) }
+    if consent::agreed("break it all the same")? { Ok(true) } else { Err(unhealthy.into()) }
 }

@@ -40,6 +40,8 @@ mod tests {
         let adoption = Adoption {
             name: "cart".to_owned(),
             namespace: "shop".to_owned(),
+            uid: "a-uid".to_owned(),
+            generation: Some(1),
             unwritten: Vec::new(),
             obstacles: Vec::new(),
             changes: vec![Change {

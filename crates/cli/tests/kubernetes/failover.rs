@@ -179,7 +179,7 @@ fn volumes_of_a_failover_stay_if_it_says_so_and_go_if_not() {
     shop.ready(CART);
     let master = shop.master(CART).unwrap();
     assert_eq!(ask(&shop, &master, "GET greeting").unwrap(), "hello");
-    shop.says(CART, "Questionable", "who deletes the resource deletes its data");
+    shop.says(CART, "Questionable", "who deletes the resource, or its definition, deletes its data");
     delete();
     gone(&shop, "pvc");
 }

@@ -49,7 +49,7 @@ fn claims(found: &Found, redis: &CheckedRedis) -> Vec<Change> {
     let what = if redis.spec.persistence.volume.keep_after_deletion {
         "belongs to nobody any more: it stays when the RedisFailover is deleted"
     } else {
-        "belongs to the StatefulSet: it still goes with the RedisFailover, and no more with its definition"
+        "belongs to the StatefulSet: it still goes with the RedisFailover, and so with its definition"
     };
     let owned = found.claims.iter().filter(|claim| is_owned(*claim, &found.uid));
     owned.map(|claim| change("PersistentVolumeClaim", claim.name_any(), what)).collect()
@@ -89,8 +89,8 @@ fn addresses(names: Names<'_>, kind: MemberKind, count: u32) -> String {
 
 fn workloads(found: &Found, redis: &CheckedRedis) -> Vec<Change> {
     let names = Names::of(&redis.key);
-    let nodes =
-        "keeps its name, selector and volumes; its pods get an agent beside the server, one after the other";
+    let kept = if found.claims.is_empty() { "name and selector" } else { "name, selector and volumes" };
+    let nodes = format!("keeps its {kept}; its pods get an agent beside the server, one after the other");
     let sentinels = redis.sentinel().map(|sentinel| {
         let text = format!("is made: {} Sentinels, instead of those of the Deployment", sentinel.replicas);
         change("StatefulSet", names.sentinels(), text)

@@ -20,6 +20,8 @@ pub(crate) struct Found {
     pub(crate) failover: RedisFailover,
     /// Its uid.
     pub(crate) uid: String,
+    /// Which of its versions this is.
+    pub(crate) generation: Option<i64>,
     /// The names of the others of its namespace.
     pub(crate) neighbours: BTreeSet<String>,
     /// What shows that the old operator works, in words.

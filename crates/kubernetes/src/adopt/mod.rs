@@ -26,6 +26,10 @@ pub struct Adoption {
     pub name: String,
     /// Its namespace.
     pub namespace: String,
+    /// Which object of this name was looked at.
+    pub uid: String,
+    /// Which of its versions.
+    pub generation: Option<i64>,
     /// Entries that `spec.redis.customConfig` lacks: directives that only the servers' memory has.
     pub unwritten: Vec<String>,
     /// What stands in the way; empty: it can be taken over.
@@ -86,22 +90,32 @@ impl From<&Fault> for Obstacle {
 /// What taking over would amount to. Pure: says the same of the same.
 pub(crate) fn judge(found: &Found) -> Adoption {
     let key = found.failover.metadata.key();
-    let master = master(found);
-    let kept = kept::kept(found, master);
-    let mut obstacles = obstacles::outside(found);
     let mut adoption = Adoption {
         name: key.name,
         namespace: key.namespace,
-        unwritten: kept.directives.clone(),
-        obstacles: Vec::new(),
+        uid: found.uid.clone(),
+        generation: found.generation,
+        unwritten: Vec::new(),
+        obstacles: obstacles::outside(found),
         changes: Vec::new(),
         restarts: Vec::new(),
-        warnings: kept.warnings,
+        warnings: Vec::new(),
     };
+    let nodes = match obstacles::nodes(found) {
+        Ok(nodes) => nodes,
+        Err(obstacle) => {
+            adoption.obstacles.push(obstacle);
+            return adoption;
+        }
+    };
+    let master = master(found);
+    let kept = kept::kept(found, master);
+    adoption.unwritten.clone_from(&kept.directives);
+    adoption.warnings = kept.warnings;
     match checked(&found.failover, found, &kept.directives) {
-        Err(faults) => obstacles.extend(faults.iter().map(Obstacle::from)),
+        Err(faults) => adoption.obstacles.extend(faults.iter().map(Obstacle::from)),
         Ok(redis) => {
-            obstacles.extend(obstacles::inside(found, &redis, master));
+            adoption.obstacles.extend(obstacles::inside(found, nodes, &redis, master));
             adoption.changes = changes::changes(found, &redis, &kept.directives);
             adoption.restarts = changes::restarts(found, master);
             let failover = redis.failover.as_deref();
@@ -110,7 +124,6 @@ pub(crate) fn judge(found: &Found) -> Adoption {
         }
     }
     adoption.warnings.extend(without_status(found));
-    adoption.obstacles = obstacles;
     adoption
 }
 

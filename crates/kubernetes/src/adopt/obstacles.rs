@@ -52,15 +52,31 @@ pub(super) fn outside(found: &Found) -> Vec<Obstacle> {
     at_work.collect()
 }
 
-/// What runs, compared with what the resource says.
-pub(super) fn inside(found: &Found, redis: &CheckedRedis, master: Option<&Server>) -> Vec<Obstacle> {
-    let Some(nodes) = &found.nodes else { return vec![nothing(redis)] };
+/// The nodes, as long as there is something to take over.
+pub(super) fn nodes(found: &Found) -> Result<&StatefulSet, Obstacle> {
+    let key = found.failover.metadata.key();
+    let Some(nodes) = &found.nodes else {
+        return Err(Obstacle::new(
+            format!("there is no StatefulSet {}", Names::of(&key).nodes()),
+            "nothing has to be taken over: Redoubt's operator runs the resource as it is",
+        ));
+    };
     if nodes.labels().get(labels::MANAGED_BY).map(String::as_str) == Some(labels::MANAGER) {
-        return vec![Obstacle::new(
+        return Err(Obstacle::new(
             format!("the StatefulSet {} is Redoubt's already", nodes.name_any()),
-            "nothing: there is nothing to take over",
-        )];
+            format!("nothing: see `redoubt status redisfailover/{}`", key.name),
+        ));
     }
+    Ok(nodes)
+}
+
+/// What runs, compared with what the resource says.
+pub(super) fn inside(
+    found: &Found,
+    nodes: &StatefulSet,
+    redis: &CheckedRedis,
+    master: Option<&Server>,
+) -> Vec<Obstacle> {
     [
         shape(nodes, redis),
         ports_and_commands(found),
@@ -69,14 +85,6 @@ pub(super) fn inside(found: &Found, redis: &CheckedRedis, master: Option<&Server
         watchers(found, master),
     ]
     .concat()
-}
-
-fn nothing(redis: &CheckedRedis) -> Obstacle {
-    let name = Names::of(&redis.key).nodes();
-    Obstacle::new(
-        format!("there is no StatefulSet {name}"),
-        "nothing has to be taken over: Redoubt's operator runs the resource as it is",
-    )
 }
 
 /// What cannot be changed in place.

@@ -37,6 +37,7 @@ fn made(spec: &Value) -> Found {
     let conf = "port 6379\nmasterauth hidden\nrequirepass hidden\n";
     Found {
         uid: UID.to_owned(),
+        generation: Some(1),
         neighbours: ["cart".to_owned()].into(),
         at_work: Vec::new(),
         has_status: true,
@@ -207,6 +208,20 @@ fn everything_that_stands_in_the_way_is_named() {
 }
 
 #[test]
+fn where_there_is_nothing_to_take_over_nothing_is_said_to_change() {
+    let mut nowhere = made(&json!({}));
+    nowhere.nodes = None;
+    let mut ours = made(&json!({}));
+    let labels = ours.nodes.as_mut().unwrap().metadata.labels.as_mut().unwrap();
+    labels.insert("app.kubernetes.io/managed-by".to_owned(), "redoubt".to_owned());
+    for found in [nowhere, ours] {
+        let Adoption { unwritten, obstacles, changes, restarts, warnings, .. } = judge(&found);
+        assert_eq!(obstacles.len(), 1);
+        assert!(unwritten.is_empty() && changes.is_empty() && restarts.is_empty() && warnings.is_empty());
+    }
+}
+
+#[test]
 fn the_only_copy_is_not_restarted_unless_it_outlives_that() {
     let alone = |rest: &Value| {
         let mut spec = rest.clone();
@@ -251,7 +266,6 @@ fn a_live_append_only_file_is_kept() {
     assert!(of(&adoption, "RedisFailover", "cart")[0].contains("appendonly yes"), "{adoption:?}");
 }
 
-/// Who deletes the definition deletes what it owns.
 #[test]
 fn a_volume_is_owned_by_the_resource_no_more() {
     let change = |keep| {
@@ -259,7 +273,7 @@ fn a_volume_is_owned_by_the_resource_no_more() {
         of(&adoption, "PersistentVolumeClaim", "data-rfr-cart-2").join("")
     };
     assert!(change(true).contains("it stays when the RedisFailover is deleted"));
-    assert!(change(false).contains("no more with its definition"));
+    assert!(change(false).contains("it still goes with the RedisFailover, and so with its definition"));
     let mut free = made(&volumes(true));
     free.claims.iter_mut().for_each(|claim| claim.metadata.owner_references = None);
     assert_eq!(of(&judge(&free), "PersistentVolumeClaim", "data-rfr-cart-2"), [""; 0]);

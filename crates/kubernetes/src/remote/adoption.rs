@@ -11,7 +11,7 @@ use k8s_openapi::{
 };
 use kube::{
     Api, ResourceExt,
-    api::{ListParams, Patch, PatchParams},
+    api::{DynamicObject, ListParams, Patch, PatchParams},
 };
 use redoubt_api::{ADOPT, Key, PASSWORD_KEY, ResourceKind, failover::RedisFailover};
 use redoubt_engine::platform::MemberKind;
@@ -30,7 +30,7 @@ use crate::{
         judge, map_names,
     },
     definition::Definition,
-    error::is_forbidden,
+    error::{is_conflict, is_forbidden},
     feed,
     names::{Names, ports},
     rival,
@@ -38,6 +38,8 @@ use crate::{
 
 /// By way of API server and kubelet, over an ocean.
 const ANSWER: Duration = Duration::from_secs(10);
+/// The operator may write the status at the same moment, again and again while it waits for the old one to end.
+const TRIES: u32 = 5;
 /// Under which name Sentinels know the master, unless the resource says otherwise.
 const MASTER_NAME: &str = "mymaster";
 
@@ -57,10 +59,28 @@ impl Remote {
     }
 
     /// Has the operator take it over: writes down what only the servers' memory has, and that its user agrees. Refused if
-    /// somebody has changed the resource since it was read.
+    /// the resource is another one by now than was judged, or asks for something else.
     pub async fn adopt(&self, adoption: &Adoption) -> Result<(), RemoteError> {
         let key = Key::failover(&self.namespace, &adoption.name);
-        let object = self.object(&key).await?;
+        let mut again = 1..TRIES;
+        loop {
+            let object = self.object(&key).await?;
+            if object.uid().as_deref() != Some(&adoption.uid)
+                || object.metadata.generation != adoption.generation
+            {
+                return Err(changed(&key.name));
+            }
+            match self.agree(&key, &object, adoption).await {
+                Err(error) if is_conflict(&error) && again.next().is_some() => {}
+                agreed => {
+                    let what = format!("the RedisFailover {} cannot be changed", key.name);
+                    return agreed.map_err(|error| self.refused(what, &error));
+                }
+            }
+        }
+    }
+
+    async fn agree(&self, key: &Key, object: &DynamicObject, adoption: &Adoption) -> Result<(), kube::Error> {
         let said = object.data.pointer("/spec/redis/customConfig").and_then(|config| config.as_array());
         let more = adoption.unwritten.iter().map(|entry| json!(entry));
         let custom: Vec<_> = said.into_iter().flatten().cloned().chain(more).collect();
@@ -71,11 +91,8 @@ impl Remote {
         if !adoption.unwritten.is_empty() {
             change["spec"] = json!({ "redis": { "customConfig": custom } });
         }
-        let patched =
-            self.api_of(key.kind).patch(&key.name, &PatchParams::default(), &Patch::Merge(change)).await;
-        patched.map(drop).map_err(|error| {
-            self.refused(format!("the RedisFailover {} cannot be changed", key.name), &error)
-        })
+        let api = self.api_of(key.kind);
+        api.patch(&key.name, &PatchParams::default(), &Patch::Merge(change)).await.map(drop)
     }
 
     pub(crate) async fn adoption_by(&self, name: &str, reach: Reach) -> Result<Adoption, RemoteError> {
@@ -97,6 +114,7 @@ impl Remote {
         let login = self.login(&failover).await?;
         let found = Found {
             uid: object.uid().unwrap_or_default(),
+            generation: object.metadata.generation,
             neighbours: self.neighbours().await?,
             at_work: self.at_work().await?,
             has_status: self.has_status().await?,
@@ -280,6 +298,14 @@ impl WayTo {
     }
 }
 
+fn changed(name: &str) -> RemoteError {
+    RemoteError::Refused {
+        what: format!("the RedisFailover {name} is not taken over"),
+        why: "somebody has changed it since it was looked at".to_owned(),
+        next: format!("look again: `redoubt adopt redisfailover/{name}`"),
+    }
+}
+
 fn address(pod: &Pod) -> String {
     pod.status.as_ref().and_then(|status| status.pod_ip.clone()).unwrap_or_default()
 }
@@ -310,4 +336,103 @@ fn modules(reply: Value) -> Result<Vec<String>, Mismatch> {
         name.map_or(Ok(String::new()), |(_, name)| name.as_str().map(str::to_owned))
     };
     reply.into_array()?.into_iter().map(name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use axum::{Json, Router, http::StatusCode, routing::get};
+    use serde_json::Value as Body;
+
+    use super::*;
+
+    const PATH: &str = "/apis/databases.spotahome.com/v1/namespaces/shop/redisfailovers/cart";
+
+    fn cart(generation: i64) -> Body {
+        json!({
+            "apiVersion": "databases.spotahome.com/v1", "kind": "RedisFailover",
+            "metadata": { "name": "cart", "namespace": "shop", "uid": "a-uid", "generation": generation, "resourceVersion": "7" },
+            "spec": { "redis": { "customConfig": ["timeout 60"] } },
+        })
+    }
+
+    fn refusal(code: u16) -> Body {
+        let reason = if code == 409 { "Conflict" } else { "Forbidden" };
+        json!({
+            "apiVersion": "v1", "kind": "Status", "status": "Failure",
+            "code": code, "reason": reason, "message": "the object has been modified",
+        })
+    }
+
+    fn adoption() -> Adoption {
+        Adoption {
+            name: "cart".to_owned(),
+            namespace: "shop".to_owned(),
+            uid: "a-uid".to_owned(),
+            generation: Some(3),
+            unwritten: vec!["maxmemory 5".to_owned()],
+            obstacles: Vec::new(),
+            changes: Vec::new(),
+            restarts: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+
+    /// What comes of it where `cart` has this generation, and changes of it are answered with these codes; and what was
+    /// asked to be changed.
+    async fn adopted(generation: i64, mut codes: Vec<u16>) -> (Result<(), RemoteError>, Vec<Body>) {
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&asked);
+        codes.reverse();
+        let codes = Arc::new(Mutex::new(codes));
+        let change = async move |body: String| {
+            seen.lock().unwrap().push(serde_json::from_str::<Body>(&body).unwrap());
+            match codes.lock().unwrap().pop().expect("one more change") {
+                200 => (StatusCode::OK, Json(cart(generation + 1))),
+                code => (StatusCode::from_u16(code).unwrap(), Json(refusal(code))),
+            }
+        };
+        let app = Router::new().route(PATH, get(async move || Json(cart(generation))).patch(change));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let served = tokio::spawn(async move { axum::serve(listener, app).await });
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = kube::Client::try_from(kube::Config::new(url.parse().unwrap())).unwrap();
+        let done = Remote::within(client, "shop").adopt(&adoption()).await;
+        served.abort();
+        let asked = asked.lock().unwrap().clone();
+        (done, asked)
+    }
+
+    #[tokio::test]
+    async fn a_status_that_is_written_at_the_same_moment_does_not_keep_anybody_from_agreeing() {
+        let (done, asked) = adopted(3, vec![409, 409, 200]).await;
+        done.unwrap();
+        assert_eq!(asked.len(), 3);
+        assert_eq!(
+            asked[2],
+            json!({
+                "metadata": { "annotations": { "redoubt.dev/adopt": "true" }, "resourceVersion": "7" },
+                "spec": { "redis": { "customConfig": ["timeout 60", "maxmemory 5"] } },
+            })
+        );
+        let (refused, asked) = adopted(3, vec![409; 5]).await;
+        assert!(refused.unwrap_err().next().contains("somebody changed it"));
+        assert_eq!(asked.len(), 5, "not without end");
+    }
+
+    #[tokio::test]
+    async fn nobody_agrees_to_a_resource_that_was_changed_meanwhile() {
+        let (refused, asked) = adopted(4, Vec::new()).await;
+        assert!(refused.unwrap_err().next().contains("look again"));
+        assert_eq!(asked, [Body::Null; 0]);
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_no_conflict() {
+        let (refused, asked) = adopted(3, vec![403]).await;
+        assert!(refused.unwrap_err().next().contains("grant"));
+        assert_eq!(asked.len(), 1);
+    }
 }

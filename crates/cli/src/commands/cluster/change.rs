@@ -1,9 +1,6 @@
 //! What changes a cluster: planned, shown, agreed to, done.
 
-use std::{
-    collections::BTreeMap,
-    io::{self, IsTerminal as _, Write as _},
-};
+use std::collections::BTreeMap;
 
 use redoubt_slots::{
     Access, Cluster, Guard, Mover, Node, Options, Repair, Repairs, SlotsError, Stop, add, check,
@@ -22,6 +19,7 @@ use crate::{
     args::{
         AddArgs, ConsentArgs, CreateArgs, DataForm, DelArgs, FixArgs, RebalanceArgs, ReshardArgs, WhichArgs,
     },
+    consent,
     failure::{Code, Failure},
     print::table::Table,
     say,
@@ -285,15 +283,12 @@ fn agreed(consent: ConsentArgs, table: &Table, data: &Json, what: &str) -> Resul
     if consent.yes {
         return Ok(true);
     }
-    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+    if !consent::can_be_asked() {
         return Err(Failure::new(Code::Fault, format_args!("nobody was asked whether to {what}"))
             .hint("add --yes, or --dry-run to see the plan"));
     }
     say::talk(table.render().trim_end());
-    write!(io::stderr(), "{what}? [y/N] ")?;
-    let mut answer = String::new();
-    io::stdin().read_line(&mut answer)?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+    Ok(consent::agreed(what)?)
 }
 
 fn named<'a>(cluster: &'a Cluster, name: &str) -> Result<&'a Node, Failure> {

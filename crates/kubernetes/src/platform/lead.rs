@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::ResourceExt as _;
-use redoubt_api::{Key, Role};
+use redoubt_api::{ADOPT, Key, Role};
 use redoubt_engine::platform::PlatformError;
 use serde_json::json;
 
@@ -15,6 +15,9 @@ use crate::{
     names::{Group, Names},
     objects::master_slice,
 };
+
+/// A role that no pod has.
+const NOBODY: &str = "led-by-its-slice";
 
 impl KubernetesPlatform {
     pub(super) async fn lead_to(&self, key: &Key, masters: &[String]) -> Result<(), PlatformError> {
@@ -45,9 +48,9 @@ impl KubernetesPlatform {
 
     async fn point_at(&self, key: &Key, pod: &Pod) -> Result<(), PlatformError> {
         let name = Names::of(key).master();
-        let is_ours = |spec: &k8s_openapi::api::core::v1::ServiceSpec| spec.selector.is_none();
-        let service = self.stores.service(key, &name);
-        if !service.is_some_and(|service| service.spec.as_ref().is_some_and(is_ours)) {
+        let Some(service) = self.stores.service(key, &name) else { return Ok(()) };
+        let way = Way::of(&service, key);
+        if way == Way::Kubernetes || (way == Way::OldOperator && !self.is_adopted(key)) {
             return Ok(());
         }
         let Some(uid) = self.uid(key) else { return Ok(()) };
@@ -59,6 +62,59 @@ impl KubernetesPlatform {
         if !leads_there {
             self.cluster.apply(&slice, Effect::Real).await?;
         }
+        if way == Way::OldOperator {
+            // Not removed: Kubernetes would leave behind where the Service led by it.
+            let (label, _) = Names::of(key).role(Role::Master);
+            let change = json!({ "spec": { "selector": { label: NOBODY } } });
+            self.cluster.merge::<Service>(&key.namespace, &name, &change).await?;
+        }
         Ok(())
+    }
+
+    /// Who takes the way back takes this away first.
+    fn is_adopted(&self, key: &Key) -> bool {
+        let resource = self.stores.resource(key);
+        resource
+            .is_some_and(|resource| resource.annotations().get(ADOPT).is_some_and(|value| value == "true"))
+    }
+}
+
+/// Who decides where the Service of the master leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// Our slice.
+    Slice,
+    /// Kubernetes, to the only node there is.
+    Kubernetes,
+    /// The role labels, after a probe: as the old operator made it.
+    OldOperator,
+}
+
+impl Way {
+    fn of(service: &Service, key: &Key) -> Self {
+        let selector = service.spec.as_ref().and_then(|spec| spec.selector.as_ref());
+        let (label, _) = Names::of(key).role(Role::Master);
+        match selector.map(|selector| selector.get(label).map(String::as_str)) {
+            None | Some(Some(NOBODY)) => Self::Slice,
+            Some(None) => Self::Kubernetes,
+            Some(Some(_)) => Self::OldOperator,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_that_the_old_operator_made_is_led_by_a_slice_from_then_on() {
+        let way = |selector: serde_json::Value| {
+            let service = json!({ "metadata": {}, "spec": { "selector": selector } });
+            Way::of(&serde_json::from_value(service).unwrap(), &Key::failover("shop", "cart"))
+        };
+        assert_eq!(way(json!(null)), Way::Slice);
+        assert_eq!(way(json!({ "app.kubernetes.io/name": "cart" })), Way::Kubernetes);
+        assert_eq!(way(json!({ "redisfailovers-role": "master" })), Way::OldOperator);
+        assert_eq!(way(json!({ "redisfailovers-role": NOBODY })), Way::Slice);
     }
 }

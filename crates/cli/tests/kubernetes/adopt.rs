@@ -6,7 +6,7 @@ use crate::{
     cluster::{Namespace, SYSTEM, kubectl, wait},
     failover,
     fault::alone,
-    old::{self, ask},
+    old::{self, Shape, ask},
 };
 
 /// All that could be changed, as the API server has it.
@@ -26,7 +26,7 @@ fn a_dry_run_says_what_would_change_and_changes_nothing() {
     alone();
     let test = "a_dry_run_says_what_would_change_and_changes_nothing";
     let Some(shop) = failover::shop(test) else { return };
-    old::cart(&shop, "timeout 0", &["CONFIG SET maxmemory 104857600", "SET greeting hello"]);
+    old::cart(&shop, GOES, "timeout 0", &["CONFIG SET maxmemory 104857600", "SET greeting hello"]);
     let (before, running) = (everything(&shop), pods(&shop));
     let adopt = || shop.redoubt(&["adopt", "redisfailover/cart", "--dry-run"]);
     let refused = adopt();
@@ -34,7 +34,9 @@ fn a_dry_run_says_what_would_change_and_changes_nothing() {
     assert!(refused.err.contains("old-0 holds the Lease redis-failover-lease"), "{refused:#?}");
     shop.kubectl(&["delete", "lease", "redis-failover-lease"]);
 
-    let said = adopt().well();
+    let plan = adopt();
+    assert!(!plan.err.contains("nobody here knows the default"), "{plan:#?}");
+    let said = plan.well();
     for words in [
         "spec.redis.customConfig gets \"maxmemory 104857600\"",
         "data-rfr-cart-1",
@@ -77,13 +79,39 @@ spec:
   volumes: [{name: tmp, emptyDir: {}}]
 ";
 const KEYS: &str = "200000";
+const KEPT: Shape = Shape { keep: Some(true), guarded: true, exporter: false };
+const GOES: Shape = Shape { keep: Some(false), ..KEPT };
+const BARE: Shape = Shape { keep: None, guarded: false, exporter: true };
 
 #[test]
 fn what_the_old_operator_left_is_taken_over_without_a_lost_write() {
     alone();
     let test = "what_the_old_operator_left_is_taken_over_without_a_lost_write";
     let Some(shop) = failover::shop(test) else { return };
-    assert_eq!(take_over(&shop, |_| ()), 1, "one hand-over");
+    assert_eq!(take_over(&shop, GOES, |_| ()), 1, "one hand-over");
+
+    // As its users expect of it.
+    shop.kubectl(&["delete", "redisfailover", "cart"]);
+    wait("its volumes go with it", || {
+        let left = shop.kubectl(&["get", "pvc", "--output", "name"]);
+        if left.is_empty() { Ok(()) } else { Err(left) }
+    });
+}
+
+/// Each restart loses what the node has: who goes on before it is filled again loses all.
+#[test]
+fn nodes_without_volumes_or_password_are_taken_over_without_a_lost_write() {
+    alone();
+    let test = "nodes_without_volumes_or_password_are_taken_over_without_a_lost_write";
+    let Some(shop) = failover::shop(test) else { return };
+    assert_eq!(take_over(&shop, BARE, |_| ()), 1, "one hand-over");
+    let ports = shop.kubectl(&["get", "service", "rfr-cart", "--output", "jsonpath={.spec.ports[*].name}"]);
+    assert!(["redis", "http-metrics"].iter().all(|port| ports.contains(port)), "{ports}");
+    for pod in ["rfr-cart-0", "rfs-cart-0"] {
+        let path = "jsonpath={.spec.containers[*].name}";
+        let containers = shop.kubectl(&["get", "pod", pod, "--output", path]);
+        assert!(containers.contains("-exporter"), "{pod}: {containers}");
+    }
 }
 
 /// Cut off anywhere, it is gone on with.
@@ -94,7 +122,7 @@ fn a_take_over_survives_the_end_of_its_operator() {
     let mut ends =
         [("statefulset", "rfs-cart"), ("pod", "rfs-cart-0"), ("configmap", "rfc-cart")].into_iter();
     let mut next = ends.next();
-    let hand_overs = take_over(&shop, |shop| {
+    let hand_overs = take_over(&shop, KEPT, |shop| {
         if next.is_some_and(|(kind, name)| shop.get(kind, name).is_some()) {
             next = ends.next();
             let pods = ["--namespace", SYSTEM, "delete", "pods", "--all", "--force", "--grace-period=0"];
@@ -105,8 +133,8 @@ fn a_take_over_survives_the_end_of_its_operator() {
 }
 
 /// With keys and writers; `disturb` is called again and again until it is done. How often the master handed over.
-fn take_over(shop: &Namespace, mut disturb: impl FnMut(&Namespace)) -> usize {
-    old::cart(shop, "timeout 0", &["CONFIG SET maxmemory 104857600"]);
+fn take_over(shop: &Namespace, shape: Shape, mut disturb: impl FnMut(&Namespace)) -> usize {
+    old::cart(shop, shape, "timeout 0", &["CONFIG SET maxmemory 104857600"]);
     let fill = format!("redis-cli EVAL \"for i=1,{KEYS} do redis.call('SET','k:'..i,i) end return 1\" 0\n");
     assert_eq!(ask(shop, "rfr-cart-1", &fill), "1");
     shop.apply(WRITER).unwrap();
@@ -130,8 +158,10 @@ fn take_over(shop: &Namespace, mut disturb: impl FnMut(&Namespace)) -> usize {
         }
     });
     assert!(lives.values().all(|lives| lives.len() == 2), "each restarted once: {lives:?}");
-    let events = shop.kubectl(&["get", "events", "--output", "jsonpath={.items[*].reason}"]);
-    let hand_overs = events.split_whitespace().filter(|reason| *reason == "HandedOver").count();
+    let path = "jsonpath={range .items[*]}{.reason} {.message}{\"\\n\"}{end}";
+    let events = shop.kubectl(&["get", "events", "--output", path]);
+    assert!(!events.contains("failed liveness probe"), "{events}");
+    let hand_overs = events.lines().filter(|event| event.starts_with("HandedOver ")).count();
 
     shop.shell("writer", "touch /tmp/enough\n").unwrap();
     let said = wait("the writer has ended", || {
@@ -158,7 +188,25 @@ fn take_over(shop: &Namespace, mut disturb: impl FnMut(&Namespace)) -> usize {
     let maps = shop.kubectl(&["get", "configmaps", "--output", "yaml"]);
     assert!(!maps.contains(old::PASSWORD), "{maps}");
     assert_eq!(shop.kubectl(&["get", "pvc", "--output", "jsonpath={.items[*].metadata.uid}"]), claims);
-    let owners = shop.kubectl(&["get", "pvc", "--output", "jsonpath={.items[*].metadata.ownerReferences}"]);
-    assert!(!owners.contains("RedisFailover"), "{owners}");
+    let path = "jsonpath={range .items[*]}{.metadata.ownerReferences[*].kind}{\"\\n\"}{end}";
+    let owners = shop.kubectl(&["get", "pvc", "--output", path]);
+    let owner = if shape.keep == Some(false) { "StatefulSet" } else { "" };
+    assert!(owners.lines().all(|owners| owners == owner), "{owners}");
+    leads_to(shop, &master);
+    let open = shop.shell(&master, "redis-cli PING\n").unwrap();
+    assert_eq!(open == "PONG", !shape.guarded, "{open}");
+    let users = ask(shop, &master, "redis-cli ACL USERS\n");
+    assert!(users.contains("default") && !users.contains("pinger"), "{users}");
     hand_overs
+}
+
+/// At once when it changes, and not when a probe comes round: the old operator's Service finds it by its label.
+fn leads_to(shop: &Namespace, master: &str) {
+    let path = "jsonpath={.items[*].endpoints[*].targetRef.name}";
+    let of_master = ["--selector", "kubernetes.io/service-name=rfrm-cart", "--output", path];
+    wait("the Service of the master leads to it by its own slice alone", || {
+        let led = shop.kubectl(&[&["get", "endpointslices"], &of_master[..]].concat());
+        let by = shop.get("endpointslice", "rfrm-cart").is_some();
+        if led == master && by { Ok(()) } else { Err(format!("{led}, {by}")) }
+    });
 }

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use redoubt_redis::{Connector, Endpoint, Error};
+use redoubt_redis::{
+    Connector, Endpoint, Error,
+    cluster::{ClusterNode, ClusterNodes, NodeId},
+};
 use redoubt_wire::{
     config::SetConfig,
     state::{NodeState, Phase, Replication},
@@ -59,6 +62,14 @@ fn could_lead(state: &NodeState, of: &Endpoint) -> bool {
     state.phase == Phase::Running && state.joined && follows
 }
 
+/// A majority of the masters that own slots has a link to the node that was asked, and can answer it. One whose address has
+/// moved to another machine is not reached for some seconds: the others hold links to where it was.
+pub(crate) fn reached_by_majority(nodes: &ClusterNodes, from: &[NodeId]) -> bool {
+    let masters: Vec<&ClusterNode> =
+        nodes.all().filter(|node| node.is_master() && !node.slots.is_empty()).collect();
+    2 * masters.iter().filter(|master| from.contains(&master.id)).count() > masters.len()
+}
+
 /// Asks, and waits until it leads. Gives the epoch of its slots.
 pub(crate) async fn ask(connector: &Connector, replica: &Endpoint, how: Ask) -> Result<u64, String> {
     let end = Instant::now() + VOTED_WITHIN;
@@ -95,5 +106,32 @@ pub(crate) async fn ask(connector: &Connector, replica: &Endpoint, how: Ask) -> 
             ));
         }
         sleep(AGAIN).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn votes_come_from_masters_that_own_slots_and_reach_the_replica() {
+        let id = |digit: &str| digit.repeat(40).parse::<NodeId>().unwrap();
+        let lines =
+            [("a", "master", "0-5460"), ("b", "master", "5461-10922"), ("c", "master", "10923-16383")];
+        let masters = lines.iter().enumerate().map(|(n, (digit, role, slots))| {
+            format!("{} 10.0.0.{n}:6379@16379 {role} - 0 1 1 connected {slots}\n", id(digit))
+        });
+        let others = [("d", "myself,slave", "a"), ("e", "slave", "b"), ("f", "master", "")].iter().map(
+            |(digit, role, of)| {
+                let of = if of.is_empty() { "-".to_owned() } else { of.repeat(40) };
+                format!("{} 10.0.1.1:6379@16379 {role} {of} 0 1 1 connected\n", id(digit))
+            },
+        );
+        let nodes = ClusterNodes::parse(&masters.chain(others).collect::<String>()).unwrap();
+        let reached = |from: &[&str]| {
+            reached_by_majority(&nodes, &from.iter().map(|digit| id(digit)).collect::<Vec<_>>())
+        };
+        assert!(reached(&["a", "b", "c"]) && reached(&["c", "a"]));
+        assert!(!reached(&["a"]) && !reached(&["a", "e", "f"]) && !reached(&[]));
     }
 }

@@ -16,7 +16,7 @@ mod view;
 
 pub(crate) use boot::{ACCEPT_LOSS, Decision, StartAs, Survey, decide, is_forgotten, is_led};
 pub(crate) use fence::{ShardFence, hears_majority, leads, look_again};
-pub(crate) use lead::{Ask, Candidate, ask, candidates};
+pub(crate) use lead::{Ask, Candidate, ask, candidates, reached_by_majority};
 pub(crate) use memory::{Memory, load};
 pub(crate) use rebalance::rebalance;
 pub(crate) use tend::{Situation, Tend, is_amiss, next};

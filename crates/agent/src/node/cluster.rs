@@ -32,6 +32,7 @@ use crate::{
         self, ACCEPT_LOSS, Ask, Candidate, Decision, Memory, Situation, StartAs, Survey, Tend, ask,
         candidates, is_amiss, is_forgotten,
     },
+    kept::Kept,
     record,
     server::Server,
 };
@@ -44,7 +45,8 @@ const FORMED_WITHIN: Duration = Duration::from_secs(20);
 const TEND_AGAIN: Duration = Duration::from_millis(250);
 /// Between two requests for an election, which costs the masters a vote.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
-/// Nodes ping each other every second at the latest, as long as there are not many.
+/// Nodes ping each other every second at the latest, as long as there are not many; a link to an address behind which there
+/// is a new process is made anew within a node timeout.
 const KNOWN_WITHIN: Duration = Duration::from_secs(2);
 /// A server learns within this that its slots are another's.
 const DEPOSED_WITHIN: Duration = Duration::from_secs(2);
@@ -401,9 +403,11 @@ impl Node {
             let failover = self.failover(&request, Instant::now(), Timestamp::now(), None, &Err(why.clone()));
             return Report { failover, verdict: Verdict::RetryAfter { why, after: ASK_AGAIN } };
         };
-        let until = Instant::now() + KNOWN_WITHIN;
-        while Instant::now() < until && !is_known(server, &heir).await {
-            tokio::time::sleep(LOOK_AGAIN).await;
+        if !self.waits_for_voters(server, &heir).await {
+            let why =
+                format!("no majority of the masters reaches {} yet: it would not be elected", heir.name);
+            let failover = self.failover(&request, Instant::now(), Timestamp::now(), None, &Err(why.clone()));
+            return Report { failover, verdict: Verdict::RetryAfter { why, after: ASK_AGAIN } };
         }
         let report = self.have_lead(request, &heir, Ask::HandOver).await;
         if report.verdict == Verdict::Done {
@@ -413,6 +417,21 @@ impl Node {
             }
         }
         report
+    }
+
+    /// Waits until the own server listens to the heir, and a majority of the masters could answer it. An election of which
+    /// the votes are lost is repeated by the server after 20 s at the earliest.
+    async fn waits_for_voters(&self, server: &mut Server, heir: &Candidate) -> bool {
+        let node_timeout = self.agent.set.cluster().map_or(0, |cluster| cluster.node_timeout_ms);
+        let until = Instant::now() + KNOWN_WITHIN + Duration::from_millis(node_timeout);
+        let mut there = Kept::new(heir.server.clone(), self.agent.nodes.with_deadline(ANSWER));
+        loop {
+            let reached = is_reached(&mut there).await;
+            if (reached && is_known(server, heir).await) || Instant::now() > until {
+                return reached;
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
     }
 
     /// Has this replica lead, and remembers what became of it.
@@ -474,6 +493,19 @@ async fn is_known(server: &mut Server, heir: &Candidate) -> bool {
     let Ok(nodes) = connection.cluster_nodes().await else { return false };
     let id = &nodes.myself.id;
     nodes.others.iter().any(|node| node.endpoint == heir.server && node.master.as_ref() == Some(id))
+}
+
+/// The votes of a majority of the masters would come. Servers before 7.0 do not tell.
+async fn is_reached(heir: &mut Kept) -> bool {
+    let asked = async {
+        let connection = heir.get().await?;
+        Ok((connection.cluster_nodes().await?, connection.cluster_links_from().await))
+    };
+    match asked.await {
+        Ok((nodes, Ok(from))) => cluster::reached_by_majority(&nodes, &from),
+        Ok((_, Err(redoubt_redis::Error::Server { .. }))) => true,
+        Ok((_, Err(_))) | Err::<_, redoubt_redis::Error>(_) => false,
+    }
 }
 
 async fn still_leads(server: &mut Server) -> bool {

@@ -5,13 +5,18 @@ use crate::{
     connection::Connection,
     endpoint::Endpoint,
     error::Error,
-    value::Value,
+    value::{Mismatch, Value},
 };
 
 impl Connection {
     /// CLUSTER NODES.
     pub async fn cluster_nodes(&mut self) -> Result<ClusterNodes, Error> {
         self.call_as(&["CLUSTER", "NODES"], |reply| ClusterNodes::parse(reply.as_str()?)).await
+    }
+
+    /// CLUSTER LINKS (7.0 and later): the nodes that have opened a link of the bus to the asked one.
+    pub async fn cluster_links_from(&mut self) -> Result<Vec<NodeId>, Error> {
+        self.call_as(&["CLUSTER", "LINKS"], links_from).await
     }
 
     /// CLUSTER INFO.
@@ -39,4 +44,21 @@ impl Connection {
     pub async fn cluster_reset(&mut self) -> Result<(), Error> {
         self.call_as(&["CLUSTER", "RESET", "SOFT"], Value::into_ok).await
     }
+}
+
+/// `direction` is `from` for a link that the other node has opened.
+fn links_from(reply: Value) -> Result<Vec<NodeId>, Mismatch> {
+    let mut from = Vec::new();
+    for link in reply.into_array()? {
+        let (mut inbound, mut node) = (false, None);
+        for (name, value) in link.into_pairs()? {
+            match name.as_str()? {
+                "direction" => inbound = value.as_str()? == "from",
+                "node" => node = Some(value.as_str()?.parse()?),
+                _ => {}
+            }
+        }
+        from.extend(node.filter(|_| inbound));
+    }
+    Ok(from)
 }

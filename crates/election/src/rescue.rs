@@ -60,7 +60,10 @@ pub enum NamedMaster {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Mine {
     /// It reports master.
-    Leads,
+    Leads {
+        /// When it was seen to be made one, by whomever: a replica until then.
+        promoted: Option<Moment>,
+    },
     /// It reports replica.
     Follows {
         /// Of the named master.
@@ -115,7 +118,13 @@ enum Trouble {
     Gone,
     NamedFollows,
     NamedMe,
-    Unnamed { vote: Option<OpenVote> },
+    Unnamed {
+        vote: Option<OpenVote>,
+    },
+    /// Just made a master, and the vote for whoever did so is still to be heard.
+    Unheard {
+        promoted: Moment,
+    },
     Astray,
 }
 
@@ -188,7 +197,8 @@ fn trouble(situation: &Situation<'_>) -> Option<Trouble> {
     }
     if *situation.named == NamedMaster::Leads {
         return match situation.mine {
-            Mine::Leads => Some(Trouble::Unnamed { vote }),
+            Mine::Leads { promoted: Some(promoted) } if vote.is_none() => Some(Trouble::Unheard { promoted }),
+            Mine::Leads { .. } => Some(Trouble::Unnamed { vote }),
             Mine::Follows { named: false } => Some(Trouble::Astray),
             Mine::Follows { named: true } | Mine::Down => None,
         };
@@ -209,6 +219,7 @@ fn since(trouble: &Trouble, situation: &Situation<'_>, now: Moment) -> Moment {
         Trouble::AbandonedVote(_) | Trouble::Unnamed { vote: Some(_) } => {
             situation.views.open_vote().map_or(now, |vote| vote.heard)
         }
+        Trouble::Unheard { promoted } => *promoted,
         _ => now,
     }
 }
@@ -217,6 +228,7 @@ fn patience(trouble: &Trouble, random: u64) -> Duration {
     let least = match trouble {
         // Also of the node it chose: Sentinel promotes up to 1 s before it announces, and the old master may still answer.
         Trouble::AbandonedVote(vote) | Trouble::Unnamed { vote: Some(vote) } => vote.patience(),
+        Trouble::Unheard { .. } => SENTINEL_VOTE_AFTER,
         Trouble::Gone => GONE_AFTER,
         // Its own agent comes first; the others would only stand in its way.
         Trouble::NamedFollows => 2 * MISPLACED_AFTER,
@@ -247,7 +259,9 @@ fn action(trouble: &Trouble, situation: &Situation<'_>) -> Option<Action> {
             }
             _ => candidate("this node is named master, and is a replica"),
         },
-        Trouble::Unnamed { .. } | Trouble::Astray => Some(Action::FollowNamed { master: named.clone() }),
+        Trouble::Unnamed { .. } | Trouble::Unheard { .. } | Trouble::Astray => {
+            Some(Action::FollowNamed { master: named.clone() })
+        }
     }
 }
 
@@ -296,6 +310,7 @@ mod tests {
     }
 
     const FOLLOWS: Mine = Mine::Follows { named: true };
+    const LEADS: Mine = Mine::Leads { promoted: None };
 
     fn candidacy_after(views: &SentinelViews, named: &NamedMaster) -> Option<Duration> {
         match does(views, FOLLOWS, named, 1)? {
@@ -369,7 +384,7 @@ mod tests {
             assert_eq!(matches!(action, Some(Action::LeadAsNamed)), leads, "{case}");
             assert_eq!(matches!(action, Some(Action::BeCandidate { .. })), !leads, "{case}");
         }
-        assert_eq!(does(&views(), Mine::Leads, &NamedMaster::Leads, 0), None);
+        assert_eq!(does(&views(), LEADS, &NamedMaster::Leads, 0), None);
     }
 
     #[test]
@@ -393,11 +408,14 @@ mod tests {
     fn a_master_that_another_replaced_steps_down_at_once() {
         let follow = Action::FollowNamed { master: node(0) };
         let leads = NamedMaster::Leads;
-        assert_eq!(does(&views(), Mine::Leads, &leads, 1), Some((follow.clone(), Duration::ZERO)));
+        assert_eq!(does(&views(), LEADS, &leads, 1), Some((follow.clone(), Duration::ZERO)));
         // Freshly promoted, it may be announced any moment.
-        assert_eq!(does(&voted("agent"), Mine::Leads, &leads, 1), Some((follow.clone(), ABANDONED_AFTER)));
-        let chosen_by_sentinel = does(&voted("sentinel"), Mine::Leads, &leads, 1);
+        assert_eq!(does(&voted("agent"), LEADS, &leads, 1), Some((follow.clone(), ABANDONED_AFTER)));
+        let chosen_by_sentinel = does(&voted("sentinel"), LEADS, &leads, 1);
         assert_eq!(chosen_by_sentinel, Some((follow.clone(), SENTINEL_VOTE_AFTER)));
+        // The vote for it is heard later than its own server.
+        let promoted = Mine::Leads { promoted: Some(START) };
+        assert_eq!(does(&views(), promoted, &leads, 1), Some((follow.clone(), SENTINEL_VOTE_AFTER)));
         let stray = Mine::Follows { named: false };
         assert_eq!(does(&views(), stray, &leads, 1), Some((follow, ASTRAY_AFTER)));
     }

@@ -301,7 +301,7 @@ fn found_lifted(watchman: &Watchman) -> Option<Moment> {
 /// What the own server is, compared with whom the Sentinels name.
 fn mine(watchman: &Watchman, named: &Endpoint) -> Mine {
     match watchman.seen.as_ref().map(|seen| &seen.replication) {
-        Some(Replication::Master { .. }) => Mine::Leads,
+        Some(Replication::Master { .. }) => Mine::Leads { promoted: watchman.promoted },
         Some(Replication::Replica { master, .. }) => Mine::Follows { named: master == named },
         None => Mine::Down,
     }

@@ -174,6 +174,9 @@ impl Node {
     async fn take_in(&mut self, server: &Server, watchman: &mut Watchman, seen: Seen) {
         let now = self.agent.clock.now();
         let master = seen.leads();
+        if watchman.follows() && matches!(seen.replication, Replication::Master { .. }) {
+            watchman.promoted = Some(now);
+        }
         let alone = matches!(&seen.replication, Replication::Master { replicas } if replicas.is_empty());
         watchman.alone_since = alone.then(|| watchman.alone_since.unwrap_or(now));
         let whole = seen.replicas_in_reach().map(|replicas| replicas + 1 >= self.agent.set.nodes.len());

@@ -66,6 +66,8 @@ pub(super) struct Watchman {
     pub(super) rescue: Rescue,
     pub(super) named: NamedMaster,
     pub(super) seen: Option<Seen>,
+    /// When this server was last seen to be made a master, a replica until then.
+    pub(super) promoted: Option<Moment>,
     /// The last look was answered.
     pub(super) fresh: bool,
     /// The server leads, or has been in sync since it started.
@@ -129,6 +131,7 @@ impl Node {
             rescue: Rescue::default(),
             named: NamedMaster::Unknown,
             seen: None,
+            promoted: None,
             fresh: false,
             joined: role.joined,
             stranded_since: None,

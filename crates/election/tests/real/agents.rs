@@ -101,7 +101,7 @@ impl Agent {
                 let link_up = state == redoubt_redis::role::LinkState::Connected;
                 (Mine::Follows { named: master == *named }, link_up)
             }
-            Ok(_) => (Mine::Leads, false),
+            Ok(_) => (Mine::Leads { promoted: None }, false),
             Err(_) => (Mine::Down, false),
         }
     }

@@ -89,7 +89,7 @@ fn mine(world: &World, node: usize, named: Option<&Endpoint>) -> Mine {
     let node = &world.nodes[node];
     match node.master {
         _ if !node.up => Mine::Down,
-        None => Mine::Leads,
+        None => Mine::Leads { promoted: None },
         Some(master) => Mine::Follows { named: named.is_some_and(|named| world.node_at(named) == master) },
     }
 }

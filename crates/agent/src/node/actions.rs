@@ -159,7 +159,7 @@ impl Node {
     pub(super) fn shard_terms(&self) -> Option<ShardTerms> {
         let cluster = self.agent.set.cluster()?;
         Some(ShardTerms {
-            nodes: u32::try_from(self.agent.set.same_data(&self.me).count()).unwrap_or(u32::MAX),
+            has_replicas: self.agent.set.same_data(&self.me).count() > 1,
             floor: self.agent.set.durability.min_replicas_to_write,
             node_timeout: Duration::from_millis(cluster.node_timeout_ms),
         })

@@ -22,8 +22,8 @@ const CLOSED: u32 = 1_000_000;
 /// What the resource says about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ShardTerms {
-    /// Nodes of the shard.
-    pub(super) nodes: u32,
+    /// Another node of the shard could lead.
+    pub(super) has_replicas: bool,
     /// `durability.minReplicasToWrite`.
     pub(super) floor: u32,
     pub(super) node_timeout: Duration,
@@ -103,7 +103,7 @@ impl Keeper {
 
     async fn hold(&mut self, terms: ShardTerms) -> Result<(), Error> {
         let nodes = self.post.server.get().await?.cluster_nodes().await?;
-        self.fence = if leads(&nodes) && terms.nodes > 1 {
+        self.fence = if leads(&nodes) && terms.has_replicas {
             let heard = hears_majority(&nodes, Timestamp::now().as_millisecond(), terms.node_timeout);
             self.fence.after(heard, self.post.clock.now())
         } else {

@@ -144,7 +144,7 @@ impl Stop {
 
 /// What became of moves.
 #[derive(Debug, Default)]
-struct Done {
+struct Progress {
     /// Slots that have their new owner.
     slots: usize,
     /// What the servers' own migration has given up on.
@@ -196,14 +196,14 @@ impl Mover<'_> {
         method: Method,
         expected: &BTreeMap<u16, u64>,
         stop: &Stop,
-    ) -> Result<Done, SlotsError> {
+    ) -> Result<Progress, SlotsError> {
         // Each source has one pair at a time: it is the one that stands still.
         let mut sources: BTreeMap<NodeId, Vec<Move>> = BTreeMap::new();
         for one in moves {
             sources.entry(one.from.clone()).or_default().push(one);
         }
         let all = sources.into_values().map(|moves| self.source(moves, method, expected, stop));
-        let mut all_done = Done::default();
+        let mut all_done = Progress::default();
         for done in join_all(all).await {
             let done = done?;
             all_done.slots += done.slots;
@@ -218,8 +218,8 @@ impl Mover<'_> {
         method: Method,
         expected: &BTreeMap<u16, u64>,
         stop: &Stop,
-    ) -> Result<Done, SlotsError> {
-        let mut done = Done::default();
+    ) -> Result<Progress, SlotsError> {
+        let mut done = Progress::default();
         for one in moves {
             if stop.is_asked() {
                 break;
